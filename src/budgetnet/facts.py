@@ -1,0 +1,119 @@
+"""Facts: what was measured of a network or of a run, without any opinion.
+
+Written by `check` (the network's structure) and `train` (what the run saw), read by `contract.judge` and `report`. A field that
+could not be measured is None, and a clause that needs it is *unproven*. Plain data, JSON both ways, no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Immutable, and closed: a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ParameterCounts(Frozen):
+    """The meanings of «parameters» in this field. A contract names the one it limits; all are always shown."""
+
+    total: int = Field(ge=0)
+    """Keras's total: trainable plus non-trainable."""
+    trainable: int = Field(ge=0)
+    """What an optimizer may change. Shared tensors count once."""
+    non_trainable: int = Field(ge=0)
+    """BatchNormalization's running mean and variance, and frozen weights."""
+    with_hidden: int = Field(ge=0)
+    """`total` plus constants hidden in buffers, attributes or code."""
+    non_zero: int = Field(ge=0)
+    """The entries of `total` that are not exactly zero."""
+    frozen: int = Field(default=0, ge=0)
+    """The part of `non_trainable` that are weights kept from the optimizer, which some counts overlook."""
+
+
+class LayerRow(Frozen):
+    """One row of the layer table, in the order of the traced forward pass."""
+
+    name: str
+    """Keras-like: `conv2d_1`."""
+    type: str
+    """Keras's word where there is one (`Conv2D`, `BatchNormalization`), else the module's class."""
+    output_shape: tuple[int | None, ...]
+    """Keras's order, batch first and channels last: `(None, 26, 26, 32)`."""
+    parameters: int
+    trainable: int
+    multiply_accumulates: int
+    """For one image."""
+    receptive_field: int | None
+    """Side in input pixels of what one output position sees; None once positions are gone."""
+    jump: int | None
+    """Input pixels between neighbouring output positions."""
+
+
+class Finding(Frozen):
+    """Something in the network that a clause asks about, with its evidence."""
+
+    what: str
+    """One sentence."""
+    layer: str
+    """The layer's or module's name, or the operation's where it has none."""
+    numbers: int = Field(default=0, ge=0)
+    """How many numbers it is made of: of a bias, a shift, a hidden constant, a layer's weights."""
+    file: str | None = None
+    line: int | None = None
+
+
+class NetworkFacts(Frozen):
+    """The structure of a network, from its modules by type and from a traced forward pass."""
+
+    name: str
+    input_shape: tuple[int, int, int]
+    """Channels, height, width of the probe image."""
+    classes: int | None
+    parameters: ParameterCounts
+    layers: tuple[LayerRow, ...]
+    multiply_accumulates: int
+    fully_connected: tuple[Finding, ...] | None
+    """Layers that are fully connected by their operation; None where the trace could not tell."""
+    fully_connected_equivalent: tuple[Finding, ...] | None
+    """Convolutions that see their whole input map: they compute what a fully connected layer computes."""
+    biases: tuple[Finding, ...] | None
+    normalization_shifts: tuple[Finding, ...] = ()
+    """BatchNormalization's (and its kin's) learned shift: no bias, unless a contract says so."""
+    forward_passes: int | None
+    """How often one image is sent through the same first weights in one call of the network."""
+    notes: tuple[str, ...] = ()
+    """What was guessed, and what could not be seen."""
+
+
+class TrainingFacts(Frozen):
+    """What a run saw and reached. Accuracies are fractions of 1, on the test split."""
+
+    data: str
+    seed: int
+    training_images: int
+    """Size of the data set's whole training split: one epoch of a contract."""
+    samples_seen: int
+    """Images that went through an optimizer step, through every resume."""
+    complete: bool
+    """False while the run has epochs left."""
+    accuracy: float | None
+    """Test accuracy after the last epoch; None until it was read."""
+    loss: float | None
+    test_images: int | None
+    accuracy_by_epoch: tuple[float, ...] | None
+    """Test accuracy after each epoch, for re-enacted hand-ins that watched it; None where the test split was read once."""
+    forward_passes: int | None
+    """Passes for each test image in the evaluation."""
+
+
+class Facts(Frozen):
+    """All that a verdict rests on."""
+
+    schema_version: Literal[1] = 1
+    network: NetworkFacts
+    training: TrainingFacts | None = None
+    """None for a network that was not trained by budgetnet."""

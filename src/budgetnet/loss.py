@@ -1,0 +1,55 @@
+"""The way from a network's answer to a loss, whatever form the answer has.
+
+Published networks end in a softmax; course networks in PyTorch often in a log-softmax; others give plain values. One cross-entropy
+serves all three once it is known which: a `Network` of the zoo tells by its type, any other is asked once with random images.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from budgetnet.errors import InputError
+
+TINY = 1e-7
+"""Keras clips probabilities here before the logarithm."""
+
+
+def log_probability_function(network: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Callable[[Tensor], Tensor]:
+    """Return images (N, C, H, W) float -> log-probabilities (N, classes), differentiable.
+
+    Raises `InputError` where the network cannot take such images or does not answer with one value for each class.
+    """
+    logits = getattr(network, "logits", None)
+    if callable(logits) and isinstance(network, nn.Sequential):
+        return lambda images: F.log_softmax(logits(images), dim=1)
+    answer = _probe(network, input_shape, classes)
+    if _is_probability(answer):
+        return lambda images: torch.log(network(images).clamp(TINY, 1 - TINY))
+    return lambda images: F.log_softmax(network(images), dim=1)
+
+
+def _probe(network: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Tensor:
+    images = torch.rand((4, *input_shape), generator=torch.Generator().manual_seed(0))
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            answer = network(images)
+    except Exception as error:
+        words = str(error).strip().splitlines()
+        raise InputError(
+            f"The network {type(network).__name__} cannot take images of shape {tuple(images.shape)}: "
+            f"{words[0] if words else type(error).__name__}"
+        ) from error
+    finally:
+        network.train(training)
+    if not isinstance(answer, Tensor) or answer.shape != (4, classes):
+        shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise InputError(f"The network {type(network).__name__} answers 4 images with {shape}; {(4, classes)} is needed.")
+    return answer
+
+
+def _is_probability(answer: Tensor) -> bool:
+    return bool((answer >= 0).all()) and bool(torch.allclose(answer.sum(1), torch.ones(len(answer)), atol=1e-4))

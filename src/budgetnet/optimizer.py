@@ -1,0 +1,99 @@
+"""Adam and SGD as Keras 3 computes them; a test holds one step of each against Keras itself.
+
+Keras's Adam adds epsilon to the root of the *uncorrected* second moment, torch's to the corrected one; early in a run that is a
+factor of thirty on epsilon. Keras's momentum keeps the learning rate inside the velocity, so a falling rate acts at once in
+torch and slowly in Keras. Source: Keras 3's documented formulas. Adam runs on torch's fused kernel.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from budgetnet.recipe import Recipe
+
+
+class KerasAdam(Adam):
+    """torch's fused Adam, its epsilon rescaled before each step so that the step is Keras's."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+        super().__init__(parameters, lr=rate, betas=(beta_1, beta_2), eps=epsilon, fused=True)
+        self.epsilon = epsilon
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step along the gradients."""
+        self.steps += 1
+        for group in self.param_groups:
+            group["eps"] = self.epsilon / (1 - group["betas"][1] ** self.steps) ** 0.5
+        return super().step(closure)  # type: ignore[no-any-return, func-returns-value]
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Return what the next step depends on, by name: moments and the count of steps."""
+        tensors = {"steps": torch.tensor([self.steps])}
+        for index, parameter in enumerate(self._parameters()):
+            for key, value in self.state[parameter].items():
+                tensors[f"{index}.{key}"] = value
+        return tensors
+
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `state_tensors` gave."""
+        self.steps = int(tensors["steps"].item())
+        for index, parameter in enumerate(self._parameters()):
+            own = {name.partition(".")[2]: value for name, value in tensors.items() if name.startswith(f"{index}.")}
+            self.state[parameter] = {key: value.clone() for key, value in own.items()}
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+
+class KerasSGD(Optimizer):
+    """Gradient descent with Keras's momentum: velocity = momentum × velocity − rate × gradient."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, rate: float, momentum: float = 0.0, nesterov: bool = False) -> None:
+        super().__init__(parameters, {"lr": rate, "momentum": momentum, "nesterov": nesterov})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Take one step along the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group)
+
+    def _move(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+        gradient, rate, momentum = parameter.grad, group["lr"], group["momentum"]
+        assert gradient is not None  # noqa: S101  (for the type checker: `step` has looked)
+        if momentum == 0:
+            parameter.add_(gradient, alpha=-rate)
+            return
+        velocity = self.state[parameter].setdefault("velocity", torch.zeros_like(parameter))
+        velocity.mul_(momentum).add_(gradient, alpha=-rate)
+        if group["nesterov"]:
+            parameter.add_(velocity, alpha=momentum).add_(gradient, alpha=-rate)
+        else:
+            parameter.add_(velocity)
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Return what the next step depends on, by name."""
+        return {
+            f"{index}.velocity": self.state[parameter]["velocity"]
+            for index, parameter in enumerate(self.param_groups[0]["params"])
+            if "velocity" in self.state[parameter]
+        }
+
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `state_tensors` gave."""
+        for index, parameter in enumerate(self.param_groups[0]["params"]):
+            if f"{index}.velocity" in tensors:
+                self.state[parameter]["velocity"] = tensors[f"{index}.velocity"].clone()
+
+
+def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> KerasAdam | KerasSGD:
+    """Return the recipe's optimizer over `parameters`."""
+    if recipe.optimizer == "adam":
+        return KerasAdam(parameters, rate=recipe.rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon)
+    return KerasSGD(parameters, rate=recipe.rate, momentum=recipe.momentum, nesterov=recipe.nesterov)

@@ -1,0 +1,110 @@
+"""Recipe: everything that decides one run, as one frozen and closed value.
+
+A recipe is data: JSON both ways, variants by copy (`varied`). The zoo gives each network the recipe its author used; `--set
+field=value` and Python callers change fields by name, and a misspelt field is refused with the closest name. No torch.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from budgetnet.errors import InputError, did_you_mean
+from budgetnet.facts import Frozen
+
+Scalar = bool | int | float | str
+
+
+class Recipe(Frozen):
+    """Every decision of a run but its seed and its data folder. Units stand under each field."""
+
+    name: str
+    """The zoo's name, or the class's name for a network of the user's own."""
+    network: str
+    """Zoo name, or `path/to/file.py:Class`."""
+    network_arguments: dict[str, Scalar] = Field(default_factory=dict)
+    """Keyword arguments of the network's constructor; on the command line `--set network.dropout=0.2`."""
+    data: str = "mnist"
+    """A data set's name, or the path of an `.npz` file or of a folder of images by class."""
+    epochs: int = Field(default=20, ge=1, le=10_000)
+    """Passes over the images that are trained on."""
+    batch: int = Field(default=128, ge=1, le=65_536)
+    """Images an optimizer step; the last batch of an epoch is smaller where they do not divide."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum."""
+    rate: float = Field(default=0.003, gt=0)
+    """Learning rate at the start."""
+    schedule: Literal["constant", "inverse-time"] = "inverse-time"
+    """`inverse-time`: rate / (1 + decay × epoch), a value for each epoch."""
+    decay: float = Field(default=0.319, ge=0)
+    """Of the inverse-time schedule, for each epoch."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of `sgd`."""
+    nesterov: bool = False
+    """Of `sgd`."""
+    beta_1: float = Field(default=0.9, ge=0, lt=1)
+    """Of `adam`."""
+    beta_2: float = Field(default=0.999, ge=0, lt=1)
+    """Of `adam`."""
+    epsilon: float = Field(default=1e-7, gt=0)
+    """Of `adam`; Keras's default (torch's is 1e-8)."""
+    validation: int = Field(default=0, ge=0)
+    """Images taken from the end of the training split and not trained on."""
+    watch: Literal["nothing", "validation", "test"] = "nothing"
+    """What is evaluated after each epoch. `test` only re-enacts a published hand-in that watched it; nothing is chosen by it."""
+    strategy: str = ""
+    """Why this recipe is as it is, in words for the hand-in."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.watch == "validation" and self.validation == 0:
+            raise ValueError("watch=validation needs validation images: set validation, 5000 for instance")
+        return self
+
+    def varied(self, **changes: Any) -> Recipe:
+        """Return a checked copy with `changes`. Raises `InputError` for an unknown field or a value it cannot take."""
+        for field in changes:
+            if field not in type(self).model_fields:
+                raise InputError(f"A recipe has no field {field!r}.{did_you_mean(field, type(self).model_fields)}")
+        try:
+            return Recipe(**{**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise InputError(f"Recipe {self.name!r}: {explain(error)}") from None
+
+    def with_settings(self, settings: list[str]) -> Recipe:
+        """Return a copy with `field=value` settings as the command line takes them; `network.NAME=value` reaches the constructor."""
+        changes: dict[str, Any] = {}
+        arguments = dict(self.network_arguments)
+        for setting in settings:
+            field, separator, text = setting.partition("=")
+            if not separator or not field:
+                raise InputError(f"--set takes field=value, not {setting!r}.")
+            if field.startswith("network."):
+                arguments[field.removeprefix("network.")] = parse_scalar(text)
+            else:
+                changes[field] = parse_scalar(text)
+        if arguments != self.network_arguments:
+            changes["network_arguments"] = arguments
+        return self.varied(**changes)
+
+
+def parse_scalar(text: str) -> Scalar:
+    """Read `text` as JSON where it is a number or a truth value, else as the string that it is."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
+def explain(error: ValidationError) -> str:
+    """Return pydantic's findings in one line: where, what, and the value that was given."""
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(step) for step in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        given = "" if item["type"] in {"missing", "value_error"} else f" (given: {item['input']!r})"
+        parts.append(f"{where}: {message}{given}" if where else message)
+    return "; ".join(parts)

@@ -1,0 +1,249 @@
+"""The report's README: evidence and a verdict into Markdown, through the template `report.md.jinja`.
+
+Pure text. Whatever the template inserts is `Markdown` made safe in `markdown`, or is escaped on the way in. No torch; some
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from budgetnet import log_form, rundir
+from budgetnet.contract import ClauseResult, Contract, Verdict
+from budgetnet.recipe import Recipe
+from budgetnet.report.evidence import Evidence
+from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
+from budgetnet.summary import layer_table, wide_table
+
+MARKER = "<!-- Written by budgetnet report: a new report of the run replaces this folder. -->"
+"""First line of every report; what does not begin with it is not replaced."""
+STATES = {"met": "✅ met", "broken": "❌ broken", "unproven": "❔ unproven"}
+LIMITS = {"parameters": "≤ ", "epochs": "≤ ", "forward_passes": "≤ ", "accuracy": "≥ ", "sustained_accuracy": "≥ "}
+MOST_TABLE_CLASSES = 20
+MOST_SHOWN_MISTAKES = 60
+LAST = 5
+
+
+def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str | None) -> str:
+    """Return the README of a run; `strategy` is the user's own text, None for the recipe's words."""
+    evaluation, network, training = evidence.evaluation, evidence.facts.network, evidence.training
+    wrong = evaluation.images - evaluation.correct
+    rows_of_log = [epoch.model_dump() for epoch in evidence.epochs]
+    timing = [entry.model_dump() for entry in evidence.timing]
+    words = strategy if strategy is not None else evidence.recipe.strategy
+    return _template().render(
+        marker=Markdown(MARKER),
+        name=evidence.recipe.name,
+        data=training.data,
+        final=percent(evaluation.accuracy),
+        total=thousands(network.parameters.total),
+        verdict_sentence=verdict_sentence(verdict),
+        verdict_table=table(("clause", "verdict", ">measured", ">limit", "why"), map(_clause, verdict.clauses)),
+        contract_name=code(contract.name),
+        contract_title=contract.title,
+        accuracy_table=accuracy_table(evidence),
+        accuracy_words=accuracy_words(evidence),
+        epochs=counted(len(evidence.epochs), "epoch"),
+        duration=_duration(sum(entry.seconds for entry in evidence.timing)),
+        log=block(log_form.whole_log(rows_of_log, timing, evidence.recipe.epochs)),
+        score=block(log_form.score(evaluation.loss, evaluation.accuracy)),
+        correct=thousands(evaluation.correct),
+        images=thousands(evaluation.images),
+        wrong=thousands(wrong),
+        layers=block(layer_table(network)),
+        wide_layers=block(wide_table(network)),
+        parameters_table=table(("parameters", ">count"), _counts(evidence)),
+        operations=thousands(network.multiply_accumulates),
+        strategy=embedded(words) if words.strip() else "This recipe says nothing of its strategy.",
+        confusion_words=confusion_words(evidence),
+        confusion_table=confusion_table(evidence),
+        misclassified_words=misclassified_words(evidence),
+        gallery=bool(evaluation.misclassified),
+        making_words=_making_words(evidence),
+        command=block(command(evidence), "sh"),
+        weights_table=table(("weights", "SHA-256"), [(code(rundir.WEIGHTS), code(evidence.weights_sha256))]),
+        recipe_table=_value_table("recipe", _settings(evidence.recipe)),
+        fingerprint_table=_value_table("fingerprint", evidence.fingerprint),
+    )
+
+
+def verdict_sentence(verdict: Verdict) -> Markdown:
+    """Return the whole verdict in one sentence that begins with its sign."""
+    sign = STATES[verdict.verdict].split()[0]
+    number = sum(clause.state == verdict.verdict for clause in verdict.clauses)
+    clauses = f"{number} of {counted(len(verdict.clauses), 'clause')}"
+    if verdict.verdict == "met":
+        return Markdown(f"{sign} **The contract is met**, in all of its {counted(len(verdict.clauses), 'clause')}.")
+    if verdict.verdict == "broken":
+        return Markdown(f"{sign} **The contract is broken**, in {clauses}.")
+    return Markdown(f"{sign} **The contract is unproven**: no clause is broken, and {clauses} cannot be decided.")
+
+
+def accuracy_table(evidence: Evidence) -> Markdown:
+    """Return final, best and last-five accuracy side by side, a column for each split that was watched."""
+    by_epoch, final = evidence.training.accuracy_by_epoch, evidence.evaluation.accuracy
+    last = min(LAST, len(evidence.epochs))
+    test = [percent(by_epoch[-1]), *_best_and_mean(by_epoch, last)] if by_epoch else [percent(final), "not read", "not read"]
+    columns = ["", ">test split"]
+    cells = [[Markdown(f"**{test[0]}**"), *test[1:]]]
+    validated = [epoch.val_accuracy for epoch in evidence.epochs if epoch.val_accuracy is not None]
+    if evidence.recipe.watch == "validation" and validated:
+        columns.append(f">validation part ({thousands(evidence.epochs[0].validated)} images)")
+        cells.append([percent(validated[-1]), *_best_and_mean(validated, last)])
+    titles = (Markdown("**final**, the one that is judged"), "best epoch", f"mean of the last {counted(last, 'epoch')}")
+    return table(columns, zip(titles, *cells, strict=True))
+
+
+def accuracy_words(evidence: Evidence) -> str:
+    """Return what the reader must know to read the table: what was looked at when, and how far one run reaches."""
+    images, final = evidence.evaluation.images, evidence.evaluation.accuracy
+    error = math.sqrt(final * (1 - final) / images)
+    if evidence.training.accuracy_by_epoch is None:
+        first = (
+            "The test split was read once, after the last epoch. Best and last-five are not read, and that is right: "
+            "an epoch that is chosen by its test accuracy has been trained on the test split."
+        )
+    else:
+        first = (
+            "Test accuracy was printed after each epoch, as the hand-in's author did; "
+            "nothing was chosen by it, and the last epoch is judged."
+        )
+    return (
+        f"{first} This is one run with one seed ({evidence.training.seed}): the standard error of {thousands(images)} images is "
+        f"{error * 100:.2f} points."
+    )
+
+
+def confusion_words(evidence: Evidence) -> str:
+    """Return the most frequent confusions in one sentence."""
+    names, counts = evidence.evaluation.class_names, evidence.evaluation.confusion
+    places = [(row, column) for row in range(len(names)) for column in range(len(names)) if row != column and counts[row][column]]
+    if not places:
+        return "No image was taken for another class."
+    most = sorted(places, key=lambda place: (-counts[place[0]][place[1]], place))[:3]
+    said = ", ".join(f"{names[row]} → {names[column]} ({counts[row][column]:,})" for row, column in most)
+    return f"Most frequent, true class → answer: {said}."
+
+
+def confusion_table(evidence: Evidence) -> Markdown:
+    """Return the confusion matrix as a table; nothing where it would be too wide to read."""
+    names, counts = evidence.evaluation.class_names, evidence.evaluation.confusion
+    if len(names) > MOST_TABLE_CLASSES:
+        return Markdown("")
+    titles = ["", *(f">{inline(name)}" for name in names)]
+    return table(titles, ([Markdown(f"**{inline(name)}**"), *map(thousands, row)] for name, row in zip(names, counts, strict=True)))
+
+
+def misclassified_words(evidence: Evidence) -> str:
+    """Return what the gallery shows, and how many images it leaves out."""
+    wrong = evidence.evaluation.images - evidence.evaluation.correct
+    shown = min(MOST_SHOWN_MISTAKES, len(evidence.evaluation.misclassified))
+    if not wrong:
+        return "No image of the test split was misclassified."
+    caption = "Under each image: its true class → the network's answer, and how sure the network was."
+    if not shown:
+        return f"{counted(wrong, 'image')} misclassified; the run kept none of them."
+    if shown == wrong:
+        return f"{'The only one' if wrong == 1 else f'All {thousands(wrong)}'}, the surest mistakes first. {caption}"
+    return f"The {shown} surest mistakes of {thousands(wrong)}; {thousands(wrong - shown)} more are not shown. {caption}"
+
+
+def command(evidence: Evidence) -> str:
+    """Return the command line that makes the run again, with the threads that its bits depend on."""
+    threads = evidence.fingerprint.get("threads")
+    return f"{evidence.command} --threads {threads}" if isinstance(threads, int) else evidence.command
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 epoch`, `20 epochs`."""
+    return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def thousands(number: int) -> str:
+    """Return `14,568`."""
+    return f"{number:,}"
+
+
+def percent(fraction: float, decimals: int = 2) -> str:
+    """Return `99.40 %`, rounded down: what is shown is never more than what was reached."""
+    scale = 10**decimals
+    return f"{math.floor(round(fraction * 100 * scale, 6)) / scale:.{decimals}f} %"
+
+
+def _best_and_mean(accuracies: Sequence[float], last: int) -> list[str]:
+    best, tail = max(accuracies), accuracies[-last:]
+    return [f"{percent(best)} (epoch {accuracies.index(best) + 1})", percent(math.fsum(tail) / last, 3)]
+
+
+def _clause(clause: ClauseResult) -> list[str]:
+    limit = clause.limit if isinstance(clause.limit, str) else f"{LIMITS.get(clause.name, '')}{_measure(clause.name, clause.limit)}"
+    return [clause.name.replace("_", " "), STATES[clause.state], _measure(clause.name, clause.measured), limit, clause.why]
+
+
+def _measure(name: str, value: float | str | None) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if name.endswith("accuracy"):
+        return percent(value)
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else thousands(value)
+
+
+def _counts(evidence: Evidence) -> list[tuple[str, str]]:
+    counts = evidence.facts.network.parameters
+    named = (
+        ("total, as Keras counts: trainable and non-trainable", counts.total),
+        ("trainable", counts.trainable),
+        ("non-trainable", counts.non_trainable),
+        ("total with constants hidden in code or buffers", counts.with_hidden),
+        ("total without those that are zero", counts.non_zero),
+    )
+    return [(meaning, thousands(count)) for meaning, count in named]
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's fields but for its words, the network's arguments as `--set` names them."""
+    fields = recipe.model_dump(exclude={"strategy", "network_arguments"})
+    return fields | {f"network.{name}": value for name, value in recipe.network_arguments.items()}
+
+
+def _value_table(title: str, values: dict[str, Any]) -> Markdown:
+    return table((title, "value"), ((code(field), code(_value(value))) for field, value in values.items()))
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _making_words(evidence: Evidence) -> str:
+    training = evidence.training
+    seen = f"{thousands(training.samples_seen)} samples of a training split of {thousands(training.training_images)}"
+    return f"Seed {training.seed}, {seen}. To make it again:"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} seconds"
+    return f"{whole // 60} minutes" if whole < 7200 else f"{whole / 3600:.1f} hours"
+
+
+@cache
+def _template() -> jinja2.Template:
+    # The page is Markdown, where HTML's escapes would show; `finalize` is its autoescape.
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.PackageLoader("budgetnet"),
+        undefined=jinja2.StrictUndefined,
+        finalize=safe,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.md.jinja")

@@ -1,0 +1,273 @@
+"""The run directory: the only file that knows what the files of a run are called.
+
+Everything is written to a temporary name, flushed to the disk and renamed, so that a kill at any moment leaves either the old file or
+the new one. Checkpoints are folders that appear whole, the newest and the one before it are kept, and every byte that is read
+back is held against a SHA-256 (neither safetensors nor JSON notices a flipped bit). `done` is written last: it means complete. No torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from budgetnet.durable import MANIFEST, flush_folder, manifest_of, parse_json, verify_manifest, write_durably
+from budgetnet.errors import InputError
+from budgetnet.facts import Facts
+from budgetnet.recipe import Recipe, explain
+
+RECIPE = "recipe.json"
+RUN = "run.json"
+FINGERPRINT = "fingerprint.json"
+LOG = "log.jsonl"
+TIMING = "timing.jsonl"
+FACTS = "facts.json"
+EVALUATION = "evaluation.json"
+MISCLASSIFIED = "misclassified.safetensors"
+WEIGHTS = "weights.safetensors"
+DONE = "done"
+LOCK = ".lock"
+CHECKPOINTS = "checkpoints"
+STATE_TENSORS = "state.safetensors"
+STATE = "state.json"
+KEPT_CHECKPOINTS = 2
+RESULTS = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, FACTS, EVALUATION, MISCLASSIFIED, WEIGHTS)
+"""The files of a finished run, each in the manifest."""
+LARGEST_FILE = 256 * 2**20
+"""Bytes; a file of a run directory that is larger was not written by this program."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One state of a run, as it was saved: JSON values, and a safetensors file's bytes."""
+
+    state: dict[str, Any]
+    tensors: bytes
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run's folder. Readers raise `InputError` that names the file where one is missing, damaged or not what it should be."""
+
+    path: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is complete: all results are there and `done` was written."""
+        return (self.path / DONE).is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory; a second process is refused at once. The system lets go when the process ends, however it ends."""
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"{self.path}: another process is working on this run; wait for it, or stop it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- what every run has from its first moment
+
+    def recipe(self) -> Recipe:
+        """Return the run's recipe."""
+        try:
+            return Recipe.model_validate_json(self.read(RECIPE))
+        except ValidationError as error:
+            raise InputError(f"{self.path / RECIPE}: not a recipe: {explain(error)}") from None
+
+    def identity(self) -> dict[str, Any]:
+        """Return the run's seed, the command that makes it again, and what ties it to a network file of the user's."""
+        return self._json_object(RUN)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the run was computed with: program, torch, threads, processor, data."""
+        return self._json_object(FINGERPRINT)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return a row for each epoch that is complete."""
+        return self._json_lines(LOG)
+
+    def timing(self) -> list[dict[str, Any]]:
+        """Return the seconds of each epoch that is complete."""
+        return self._json_lines(TIMING)
+
+    # -- what a finished run has
+
+    def facts(self) -> Facts:
+        """Return what was measured of the network and of the training; of an unfinished run, what was seen up to its last epoch."""
+        try:
+            facts = Facts.model_validate_json(self.read(FACTS))
+        except ValidationError as error:
+            raise InputError(f"{self.path / FACTS}: not a file of facts: {explain(error)}") from None
+        rows = self.log()
+        if self.finished or facts.training is None or not rows:
+            return facts
+        seen = facts.training.model_copy(update={"samples_seen": int(rows[-1]["samples_seen"])})
+        return facts.model_copy(update={"training": seen})
+
+    def evaluation(self) -> dict[str, Any]:
+        """Return the evaluation on the test split."""
+        return self._json_object(EVALUATION)
+
+    def verify(self) -> None:
+        """Hold every result against the manifest. Raises `InputError` with the name of the first file that differs or lacks."""
+        if not self.finished:
+            raise InputError(f"{self.path}: this run is not finished ({len(self.log())} epochs so far). {self._how_to_resume()}")
+        verify_manifest(self.path, RESULTS)
+
+    # -- writing
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the file `name`, atomically and durably."""
+        temporary = self.path / f".{name}.{os.getpid()}.tmp"
+        try:
+            write_durably(temporary, content)
+            temporary.replace(self.path / name)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise InputError(f"{self.path / name}: cannot be written: {error.strerror}.") from None
+        flush_folder(self.path)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Replace the file `name` by `value` as indented JSON."""
+        self.write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def write_lines(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Replace the file `name` by one line of JSON for each row."""
+        self.write(name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def finish(self, results: Mapping[str, bytes]) -> None:
+        """Write the results, then the manifest over all of them, then `done`; the checkpoints are no longer needed."""
+        for name, content in results.items():
+            self.write(name, content)
+        self.write(MANIFEST, manifest_of({name: self.read(name) for name in RESULTS}))
+        self.write(DONE, b"")
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+
+    # -- checkpoints
+
+    def save_checkpoint(self, samples_seen: int, checkpoint: Checkpoint) -> None:
+        """Keep a state of the run; it appears whole or not at all, and the one before it stays."""
+        folder = self.path / CHECKPOINTS
+        final = folder / f"{samples_seen:012d}"
+        if final.exists():
+            return
+        temporary = folder / f".{final.name}.{os.getpid()}.tmp"
+        state = json.dumps(checkpoint.state).encode()
+        try:
+            temporary.mkdir(parents=True)
+            write_durably(temporary / STATE_TENSORS, checkpoint.tensors)
+            write_durably(temporary / STATE, state)
+            write_durably(temporary / MANIFEST, manifest_of({STATE_TENSORS: checkpoint.tensors, STATE: state}))
+            flush_folder(temporary)
+            temporary.replace(final)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise InputError(
+                f"{folder}: the checkpoint cannot be written ({error.strerror}); the one before it is intact. {self._how_to_resume()}"
+            ) from None
+        flush_folder(folder)
+        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def checkpoints(self) -> list[Path]:
+        """Return the kept checkpoints, oldest first."""
+        return sorted(path for path in (self.path / CHECKPOINTS).glob("[0-9]*") if path.is_dir())
+
+    def load_checkpoint(self, *, previous: bool = False) -> Checkpoint | None:
+        """Return the newest checkpoint (or the one before it), or None where there is none yet.
+
+        Raises `InputError` naming the file where its content is not what was written.
+        """
+        self._clear_litter()
+        kept = self.checkpoints()
+        if previous:
+            if len(kept) < KEPT_CHECKPOINTS:
+                raise InputError(f"{self.path}: there is no previous checkpoint; {len(kept)} kept.")
+            shutil.rmtree(kept.pop())
+        if not kept:
+            return None
+        try:
+            verify_manifest(kept[-1], (STATE_TENSORS, STATE))
+        except InputError as error:
+            hint = " The checkpoint before it can be taken: add --previous." if len(kept) > 1 else ""
+            raise InputError(f"{error}{hint}") from None
+        return Checkpoint(json.loads((kept[-1] / STATE).read_bytes()), (kept[-1] / STATE_TENSORS).read_bytes())
+
+    def _clear_litter(self) -> None:
+        for path in [*self.path.glob(".*.tmp"), *(self.path / CHECKPOINTS).glob(".*.tmp")]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    # -- reading
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; at most `LARGEST_FILE` of them."""
+        path = self.path / name
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise InputError(f"{path}: larger than {LARGEST_FILE // 2**20} MiB; not a file of a run.")
+            return path.read_bytes()
+        except FileNotFoundError:
+            words = "is missing" if self.finished else f"is not there yet. {self._how_to_resume()}"
+            raise InputError(f"{path}: {words}") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+
+    def _json_object(self, name: str) -> dict[str, Any]:
+        value = parse_json(self.read(name), self.path / name)
+        if not isinstance(value, dict):
+            raise InputError(f"{self.path / name}: a JSON object is expected.")
+        return value
+
+    def _json_lines(self, name: str) -> list[dict[str, Any]]:
+        if not (self.path / name).exists():
+            return []
+        rows = [parse_json(line, self.path / name) for line in self.read(name).splitlines()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{self.path / name}: a JSON object on each line is expected.")
+        return rows
+
+    def _how_to_resume(self) -> str:
+        return f"Go on with: budgetnet train --resume {self.path}"
+
+
+def create_run(path: Path, recipe: Recipe, *, identity: dict[str, Any], fingerprint: dict[str, Any]) -> RunDirectory:
+    """Make a new run directory. Raises `InputError` where the place is taken: nothing is ever overwritten."""
+    run = RunDirectory(path)
+    if (path / RECIPE).exists():
+        state = "a finished run" if run.finished else "an unfinished run"
+        advice = "choose another --out" if run.finished else f"choose another --out, or go on with: budgetnet train --resume {path}"
+        raise InputError(f"{path}: holds {state} already; {advice}.")
+    if path.exists() and (not path.is_dir() or any(child.name != LOCK for child in path.iterdir())):
+        raise InputError(f"{path}: is not empty and not a run; choose another --out.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made: {error.strerror}.") from None
+    run.write_json(FINGERPRINT, fingerprint)
+    run.write_json(RUN, identity)
+    run.write_json(RECIPE, recipe.model_dump())
+    return run
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Return the run at `path`. Raises `InputError` where there is none."""
+    if not path.exists():
+        raise InputError(f"{path}: no such run directory.")
+    if not (path / RECIPE).is_file():
+        raise InputError(f"{path}: not a run directory (it has no {RECIPE}).")
+    return RunDirectory(path)

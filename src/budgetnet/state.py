@@ -1,0 +1,78 @@
+"""The state of a training between two steps: all that the next step depends on, and nothing else.
+
+Tensors (weights, BatchNormalization statistics, optimizer moments, generators) go into a safetensors file, everything else into JSON.
+A negative control in the tests drops each kind and sees the resumed run differ. Level 2; 0.2 MB and a few milliseconds to save.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from budgetnet.errors import InputError
+from budgetnet.optimizer import KerasAdam, KerasSGD
+from budgetnet.rundir import Checkpoint
+
+
+@dataclass
+class Position:
+    """Where a run stands, and the sums that its next log line needs."""
+
+    epoch: int = 0
+    """Complete epochs."""
+    step: int = 0
+    """Complete steps of the epoch that is under way."""
+    samples_seen: int = 0
+    """Images that went through an optimizer step, in all."""
+    loss_sum: float = 0.0
+    """Sum over the images of the epoch under way."""
+    correct: int = 0
+    """Right answers in the epoch under way, in training mode."""
+    seconds: float = 0.0
+    """Of the epoch under way."""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    timing: list[dict[str, Any]] = field(default_factory=list)
+
+
+def capture(position: Position, network: nn.Module, optimizer: KerasAdam | KerasSGD, generators: dict[str, Tensor]) -> Checkpoint:
+    """Return the state as a checkpoint; `generators` holds the states of the epoch's generators by purpose (uint8 tensors)."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state_tensors().items()}
+    tensors |= {f"generator.{purpose}": tensor for purpose, tensor in generators.items()}
+    # A file of tensors knows no strides: what is not contiguous is saved as if it were, and gets its layout back on loading.
+    return Checkpoint(asdict(position), save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+
+
+def restore(checkpoint: Checkpoint, network: nn.Module, optimizer: KerasAdam | KerasSGD) -> tuple[Position, dict[str, Tensor]]:
+    """Put a checkpoint's tensors into `network` and `optimizer`; return the position and the generators' states."""
+    tensors = load(checkpoint.tensors)
+    load_network(network, _under("network.", tensors))
+    optimizer.load_state_tensors(_like_parameters(optimizer, _under("optimizer.", tensors)))
+    return Position(**checkpoint.state), _under("generator.", tensors)
+
+
+def load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put saved weights into `network`, keeping its memory layout. Raises `InputError` where they are another network's."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"The saved weights are not this network's: {str(error).splitlines()[-1].strip()}") from None
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _like_parameters(optimizer: KerasAdam | KerasSGD, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    laid_out = {}
+    for name, tensor in tensors.items():
+        index = name.partition(".")[0]
+        if index.isdigit() and tensor.shape == parameters[int(index)].shape:
+            tensor = torch.empty_like(parameters[int(index)]).copy_(tensor)
+        laid_out[name] = tensor
+    return laid_out
