@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy
 
-from budgetnet.datasets import DataFile, DataSet
+from budgetnet.datasets import DataFile, DataSet, Dataset
 
 NAMES = ("train-labels-idx1-ubyte", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte")
 
@@ -22,6 +22,12 @@ def small_arrays() -> tuple[numpy.ndarray, ...]:
     images = (numpy.arange(50 * 64) * 37 % 251).astype(numpy.uint8).reshape(50, 8, 8)
     labels = (numpy.arange(50) % 5).astype(numpy.uint8)
     return labels[:40], images[:40], labels[40:], images[40:]
+
+
+def idx_files(data: Dataset) -> list[bytes]:
+    """Return the four files that gray `data` came from, byte for byte."""
+    parts = (data.training.labels, data.training.images[:, 0], data.test.labels, data.test.images[:, 0])
+    return [idx(part.numpy().astype(numpy.uint8)) for part in parts]
 
 
 def small_contents() -> list[bytes]:

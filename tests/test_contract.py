@@ -254,7 +254,8 @@ def test_fully_connected_layers_break_and_equivalents_are_reported() -> None:
 def test_what_the_trace_could_not_see_is_unproven_with_its_reason() -> None:
     notes = ("A custom operation hides what it computes.",)
     for name in ("fully_connected", "biases", "forward_passes"):
-        result = clause(name, **{name: None, "notes": notes})
+        verdict = judge(Facts(network=network(**{name: None}, notes=notes)), load_contract("code9"))
+        result = {found.name: found for found in verdict.clauses}[name]
         assert (result.state, result.measured) == ("unproven", None)
         assert notes[0] in result.why
 

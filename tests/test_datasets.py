@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from small_data import small_arrays, small_contents, small_row, write_folder
+from small_data import idx_files, small_arrays, small_contents, small_row, write_folder
 
 from budgetnet.datasets import DATA_SETS, Dataset, Split, describe, find, load
 from budgetnet.datasets.digits import enlarge
@@ -20,8 +20,8 @@ def no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BUDGETNET_DATA", raising=False)
 
 
-def test_mnist_is_mnist(mnist_folder: Path) -> None:
-    data = load("mnist", data_dir=mnist_folder)
+def test_mnist_is_mnist(mnist_folder: Path, tmp_path: Path) -> None:
+    data = load("mnist", data_dir=mnist_folder, download=False, cache_dir=tmp_path)
     assert data.training.images.shape == (60_000, 1, 28, 28)
     assert data.test.images.shape == (10_000, 1, 28, 28)
     assert data.training.images.dtype == torch.uint8
@@ -40,15 +40,10 @@ def test_mnist_in_the_folder_of_the_environment(mnist_folder: Path, monkeypatch:
 
 
 def test_damaged_mnist_fails_and_names_the_file(mnist_folder: Path, tmp_path: Path) -> None:
-    for path in mnist_folder.glob("*.gz"):
-        (tmp_path / path.name).symlink_to(path.resolve())
-    damaged = tmp_path / "t10k-labels-idx1-ubyte.gz"
-    content = bytearray(damaged.read_bytes())
-    content[2000] ^= 1
-    damaged.unlink()
-    damaged.write_bytes(content)
-    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte\.gz: is damaged"):
-        load("mnist", data_dir=tmp_path)
+    contents = idx_files(load("mnist", data_dir=mnist_folder, download=False, cache_dir=tmp_path))
+    contents[3] = contents[3][:-1] + b"\x01"
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte: is damaged or not the mnist file"):
+        load("mnist", data_dir=write_folder(tmp_path / "folder", contents), cache_dir=tmp_path)
 
 
 def test_mnist_files_are_not_taken_for_fashion_mnist(mnist_folder: Path, tmp_path: Path) -> None:
@@ -199,7 +194,13 @@ def test_everything_failing_lists_places_and_remedies(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         find(small_row(), data_dir=empty, cache_dir=tmp_path / "cache", mirrors=["http://127.0.0.1:9/"])
     message = str(caught.value)
-    for part in (f"{empty} (--data-dir)", "http://127.0.0.1:9/: cannot be reached", "BUDGETNET_DATA", "--data digits"):
+    for part in (
+        f"{empty} (--data-dir)",
+        f"{tmp_path / 'cache' / 'small'} holds none of its files",
+        "http://127.0.0.1:9/: cannot be reached",
+        "BUDGETNET_DATA",
+        "--data digits",
+    ):
         assert part in message
     assert os.linesep not in message
     with pytest.raises(InputError, match="downloading is off") as caught:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,8 @@ STEPS_OF_MEAN_LOSS = 50
 class Fit:
     """One training under way: what it works on, where it stands, and what it tells whom."""
 
+    path: Path
+    """The run directory, for messages."""
     recipe: Recipe
     seed: int
     network: nn.Module
@@ -133,7 +136,7 @@ class Fit:
     def _save_if_due(self) -> None:
         if self.stop.signal is not None:
             self.save(self)
-            raise Interrupted(self.stop.signal)
+            raise Interrupted(self.stop.signal, self.path)
         if time.monotonic() - self.last_saved >= self.checkpoint_seconds:
             self.save(self)
             self.last_saved = time.monotonic()
@@ -162,4 +165,4 @@ class Fit:
         self.last_saved = time.monotonic()
         self.progress.epoch_end(row, seconds)
         if self.stop.signal is not None and position.epoch < self.recipe.epochs:
-            raise Interrupted(self.stop.signal)
+            raise Interrupted(self.stop.signal, self.path)

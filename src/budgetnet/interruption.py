@@ -8,15 +8,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, and its state was saved. `signal` is the number: exit code 128 + signal."""
+    """The run in `path` was asked to stop by the signal of that number, and its state was saved. Exit code 128 + signal."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, path: Path) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.signal = number
+        self.path = path
 
 
 @dataclass

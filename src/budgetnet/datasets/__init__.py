@@ -85,28 +85,31 @@ def _data_folder(data_dir: Path | None) -> tuple[Path | None, str]:
     text, origin = (os.environ.get(VARIABLE, ""), VARIABLE) if data_dir is None else (str(data_dir), "--data-dir")
     if not text:
         return None, origin
-    folder = Path(text).expanduser()
+    folder = Path(text)
     try:
+        folder = folder.expanduser()
         next(folder.iterdir(), None)
     except FileNotFoundError:
         raise InputError(f"The data folder {folder} ({origin}) does not exist.") from None
     except NotADirectoryError:
         raise InputError(f"The data folder {folder} ({origin}) is a file, not a folder.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"The data folder {folder} ({origin}) cannot be read ({getattr(error, 'strerror', error)}).") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The data folder {folder} ({origin}) cannot be read ({reason}).") from None
     return folder, origin
 
 
 def _load_own(text: str) -> Dataset:
-    path = Path(text).expanduser()
     try:
-        if path.is_dir():
-            return load_folder(path)
-        exists = path.exists()
-    except OSError as error:
-        raise InputError(f"{text}: cannot be read ({error.strerror}).") from None
-    if exists and path.suffix.lower() == ".npz":
+        path = Path(text).expanduser()
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{text}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    # An empty path would mean the current folder.
+    if text and is_folder:
+        return load_folder(path)
+    if text and exists and path.suffix.lower() == ".npz":
         return load_arrays(path)
-    if exists:
+    if text and exists:
         raise InputError(f"{text}: is neither an .npz file nor a folder of images by class.")
     raise InputError(f"There is no data set, file or folder {text!r}.{did_you_mean(text.lower(), DATA_SETS)}")

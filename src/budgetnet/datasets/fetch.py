@@ -1,8 +1,8 @@
 """The cache and the mirrors: a data set's files are downloaded once, proven, and kept for every later run.
 
 A file comes to a temporary name beside its place, is proven there by SHA-256, flushed to disk and renamed, so the cache never
-holds a part of a file; a lock (the file `.lock`, which stays) makes processes that start together download once. Only https, also through redirects; a mirror
-that fails, stalls, or sends something else gives way to the next. MNIST is 11.6 MB to download.
+holds a part of a file; a lock (the file `.lock`, which stays) makes processes that start together download once. Only https,
+also through redirects; a mirror that fails, stalls, or sends something else gives way to the next. MNIST is 11.6 MB to download.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from platformdirs import user_cache_dir
 
 from budgetnet.datasets.dataset import Dataset
 from budgetnet.datasets.idx import CHUNK, SPARE
-from budgetnet.datasets.located import OtherDataSetError, read_file, read_folder
+from budgetnet.datasets.located import OtherDataSetError, candidate, read_file, read_folder
 from budgetnet.datasets.table import DataFile, DataSet
 from budgetnet.errors import InputError
 from budgetnet.version import __version__
@@ -75,26 +75,29 @@ def read_cached(
     """Return the data set from `cache`, after downloading there what is missing or broken.
 
     `mirrors` takes the place of the table's; only there a plain http address of this very machine is allowed. Raises
-    `InputError` that tells every place that was tried where the data set cannot be had; the cache is then as it was before.
+    `InputError` that tells every place that was tried where the data set cannot be had; the cache then holds what it held, and
+    those files that came whole.
     """
     place = cache / row.name
-    broken = _sound(row, place)
-    if isinstance(broken, Dataset):
-        return broken
+    cached = _cached(row, place)
+    if isinstance(cached, Dataset):
+        return cached
     if not download:
-        raise InputError(f"in the cache {place}: {broken}, and downloading is off")
+        raise InputError(f"{cached}; downloading is off")
     addresses = [_checked_mirror(address, own=mirrors is not None) for address in (row.mirrors if mirrors is None else mirrors)]
     patience = patience or Patience()
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / ".lock", timeout=patience.lock):
-            found = _sound(row, place)
-            if isinstance(found, Dataset):
-                return found
+            cached = _cached(row, place)
+            if isinstance(cached, Dataset):
+                return cached
             for path in place.glob("*.part"):
                 # The lock is ours, so whoever left this is gone.
                 path.unlink()
             _download_missing(row, place, addresses, progress=progress, patience=patience)
+    except InputError as error:
+        raise InputError(f"{cached}; {error}") from None
     except Timeout:
         raise InputError(f"another process has held {place / '.lock'} for {patience.lock:.0f} s; end it and try again") from None
     except OSError as error:
@@ -102,14 +105,14 @@ def read_cached(
     return read_folder(row, place)
 
 
-def _sound(row: DataSet, place: Path) -> Dataset | str:
-    """Return the data set, or what is wrong with `place` in a few words."""
-    if not place.is_dir():
-        return "nothing"
+def _cached(row: DataSet, place: Path) -> Dataset | str:
+    """Return the data set, or what the cache lacks in a few words."""
     try:
+        if not any(candidate(place, file) for file in row.files):
+            return f"the cache {place} holds none of its files"
         return read_folder(row, place)
     except (InputError, OtherDataSetError) as error:
-        return str(error).rstrip(".")
+        return f"in the cache, {str(error).rstrip('.')}"
 
 
 def _download_missing(row: DataSet, place: Path, mirrors: Sequence[str], *, progress: Progress | None, patience: Patience) -> None:

@@ -27,7 +27,7 @@ def read_located(row: DataSet, folder: Path) -> Dataset | None:
     `InputError` names the file and what is wrong. A place that holds another data set's files counts as empty.
     """
     for place in (*(folder / name for name in row.folders), folder):
-        if any(_candidate(place, file) for file in row.files):
+        if any(candidate(place, file) for file in row.files):
             try:
                 return read_folder(row, place)
             except OtherDataSetError:
@@ -42,7 +42,7 @@ def read_folder(row: DataSet, place: Path) -> Dataset:
     """
     paths, contents = [], []
     for file in row.files:
-        path = _candidate(place, file)
+        path = candidate(place, file)
         if path is None:
             raise InputError(f"{place}: {file.name} (or {file.name}.gz) is missing; the {row.name} files beside it need it.")
         paths.append(path)
@@ -85,9 +85,12 @@ def read_file(row: DataSet, file: DataFile, path: Path) -> bytearray:
     )
 
 
-def _candidate(place: Path, file: DataFile) -> Path | None:
+def candidate(place: Path, file: DataFile) -> Path | None:
     """Return the path of `file` in `place`, or None; a broken link counts as there, so that it is named and not passed over."""
-    return next((path for path in _spellings(place, file) if path.exists() or path.is_symlink()), None)
+    try:
+        return next((path for path in _spellings(place, file) if path.exists() or path.is_symlink()), None)
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read ({error.strerror or error}).") from None
 
 
 def _spellings(place: Path, file: DataFile) -> Iterator[Path]:

@@ -15,11 +15,11 @@ from budgetnet.errors import InputError
 from budgetnet.report import pictures
 from budgetnet.report.evidence import Evidence, read_run
 from budgetnet.report.markdown import read_strategy
-from budgetnet.report.page import MARKER, MOST_SHOWN_MISTAKES, page
+from budgetnet.report.page import CONFUSION, CURVES, MARKER, MISCLASSIFIED, MOST_SHOWN_MISTAKES, page
 
 __all__ = ["write_report"]
 
-README, CURVES, CONFUSION, MISCLASSIFIED = "README.md", "curves.png", "confusion.png", "misclassified.png"
+README = "README.md"
 FILES = frozenset({README, CURVES, CONFUSION, MISCLASSIFIED})
 
 
@@ -34,9 +34,11 @@ def write_report(run: Path, *, contract: str = "code9", strategy: Path | None = 
     rules = load_contract(contract)
     words = read_strategy(Path(strategy)) if strategy is not None else None
     evidence = read_run(Path(run))
-    files = {README: page(evidence, rules, judge(evidence.facts, rules), words).encode(), **_pictures(evidence, rules)}
+    drawn = _pictures(evidence, rules)
+    widths = {name: pictures.shown_width(content) for name, content in drawn.items()}
+    text = page(evidence, rules, judge(evidence.facts, rules), words, widths)
     try:
-        _replace(folder, files)
+        _replace(folder, {README: text.encode(), **drawn})
     except OSError as error:
         raise InputError(f"{folder}: the report cannot be written ({error.strerror or error}). Choose another --out.") from None
     return folder / README
@@ -50,7 +52,7 @@ def _pictures(evidence: Evidence, contract: Contract) -> dict[str, bytes]:
         rates=[epoch.rate for epoch in evidence.epochs],
         training=[epoch.accuracy for epoch in evidence.epochs],
         watched=training.accuracy_by_epoch or validated or None,
-        watched_name="validation" if training.accuracy_by_epoch is None else "test",
+        watched_is_test=training.accuracy_by_epoch is not None,
         final_test=evaluation.accuracy if training.accuracy_by_epoch is None else None,
         limit=max(limits) if limits else None,
     )

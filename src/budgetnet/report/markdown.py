@@ -35,7 +35,7 @@ def inline(text: str) -> Markdown:
     # Inside a word an underscore emphasises nothing, and `conv2d_1` stays readable in the source.
     escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
     # `#`, `-`, `+` and `1.` mean something at the start of a line only.
-    return Markdown(re.sub(r"^(?:([#+-])|(\d+)([.)]))", _escape_start, escaped))
+    return Markdown(re.sub(r"^(?:([#+=-])|(\d+)([.)](?= |$)))", _escape_start, escaped))
 
 
 def code(text: str) -> Markdown:
@@ -117,13 +117,15 @@ def embedded(text: str, levels: int = 2) -> Markdown:
 def _append_text(result: list[str], line: str, levels: int, spans_are_plain: bool) -> None:
     underline = re.fullmatch(r" {0,3}(=+|-+) *", line)
     before = result[-1] if result else ""
-    if underline and before.strip() and not before.startswith(("#", "```", "~~~")):
-        # An underlined heading; under a list, a quotation or a table it is a rule instead, and a blank line keeps it one.
+    if underline and before.strip(" ") and not re.fullmatch(r"`{3,}|~{3,}|#{1,6}( .*)?", before):
+        # An underlined heading; under a list, a quotation or a table it is a rule, and a blank line keeps it one.
         if re.match(r"\s*([-*+>|]|\d+[.)])|\s{4}", before):
             result += ["", "---"]
         else:
             result[-1] = f"{'#' * ((1 if '=' in underline[1] else 2) + levels)} {before.strip()}"
         return
+    # Inside a list or a quotation, a heading's underline is shown as what it is: where it would count cannot be told from here.
+    line = re.sub(r"^([ >]*[ >])(=+|-+)( *)$", r"\1\\\2\3", line)
     marks = re.match(r"((?:[ >]|[-*+] |\d+[.)] )*)(#{1,6})(?= |$)", line)
     if marks:
         line = marks[1] + "#" * min(6, len(marks[2]) + levels) + line[marks.end() :]
@@ -152,7 +154,7 @@ def _visible(text: str) -> str:
     return "".join(
         letter
         for letter in text
-        if letter == "\t" or (unicodedata.category(letter) not in {"Cc", "Cs"} and letter not in DIRECTIONS)
+        if letter == "\t" or (unicodedata.category(letter) not in {"Cc", "Cs", "Zl", "Zp"} and letter not in DIRECTIONS)
     )
 
 

@@ -19,10 +19,12 @@ from budgetnet.contract import ClauseResult, Contract, Verdict
 from budgetnet.recipe import Recipe
 from budgetnet.report.evidence import Evidence
 from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
+from budgetnet.report.pictures import picture_names
 from budgetnet.summary import layer_table, wide_table
 
 MARKER = "<!-- Written by budgetnet report: a new report of the run replaces this folder. -->"
 """First line of every report; what does not begin with it is not replaced."""
+CURVES, CONFUSION, MISCLASSIFIED = "curves.png", "confusion.png", "misclassified.png"
 STATES = {"met": "✅ met", "broken": "❌ broken", "unproven": "❔ unproven"}
 LIMITS = {"parameters": "≤ ", "epochs": "≤ ", "forward_passes": "≤ ", "accuracy": "≥ ", "sustained_accuracy": "≥ "}
 MOST_TABLE_CLASSES = 20
@@ -30,10 +32,14 @@ MOST_SHOWN_MISTAKES = 60
 LAST = 5
 
 
-def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str | None) -> str:
-    """Return the README of a run; `strategy` is the user's own text, None for the recipe's words."""
+def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str | None, widths: dict[str, int]) -> str:
+    """Return the README of a run.
+
+    `strategy` is the user's own text, None for the recipe's words; `widths` has the width of each picture that was drawn, in points
+    of the page.
+    """
     evaluation, network, training = evidence.evaluation, evidence.facts.network, evidence.training
-    wrong = evaluation.images - evaluation.correct
+    wrong, epochs = evaluation.images - evaluation.correct, counted(len(evidence.epochs), "epoch")
     rows_of_log = [epoch.model_dump() for epoch in evidence.epochs]
     timing = [entry.model_dump() for entry in evidence.timing]
     words = strategy if strategy is not None else evidence.recipe.strategy
@@ -49,7 +55,7 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         contract_title=contract.title,
         accuracy_table=accuracy_table(evidence),
         accuracy_words=accuracy_words(evidence),
-        epochs=counted(len(evidence.epochs), "epoch"),
+        epochs=epochs,
         duration=_duration(sum(entry.seconds for entry in evidence.timing)),
         log=block(log_form.whole_log(rows_of_log, timing, evidence.recipe.epochs)),
         score=block(log_form.score(evaluation.loss, evaluation.accuracy)),
@@ -58,13 +64,16 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         wrong=thousands(wrong),
         layers=block(layer_table(network)),
         wide_layers=block(wide_table(network)),
-        parameters_table=table(("parameters", ">count"), _counts(evidence)),
-        operations=thousands(network.multiply_accumulates),
+        counting_words=_counting_words(evidence),
         strategy=embedded(words) if words.strip() else "This recipe says nothing of its strategy.",
         confusion_words=confusion_words(evidence),
         confusion_table=confusion_table(evidence),
         misclassified_words=misclassified_words(evidence),
-        gallery=bool(evaluation.misclassified),
+        curves=_picture(CURVES, f"Accuracy and learning rate over {epochs}", widths),
+        confusion=_picture(CONFUSION, "Confusion matrix: rows by true class, columns by the network's answer", widths),
+        gallery=_picture(
+            MISCLASSIFIED, "Misclassified images, each with its true class, the network's answer and its probability", widths
+        ),
         making_words=_making_words(evidence),
         command=block(command(evidence), "sh"),
         weights_table=table(("weights", "SHA-256"), [(code(rundir.WEIGHTS), code(evidence.weights_sha256))]),
@@ -86,18 +95,15 @@ def verdict_sentence(verdict: Verdict) -> Markdown:
 
 
 def accuracy_table(evidence: Evidence) -> Markdown:
-    """Return final, best and last-five accuracy side by side, a column for each split that was watched."""
-    by_epoch, final = evidence.training.accuracy_by_epoch, evidence.evaluation.accuracy
-    last = min(LAST, len(evidence.epochs))
-    test = [percent(by_epoch[-1]), *_best_and_mean(by_epoch, last)] if by_epoch else [percent(final), "not read", "not read"]
-    columns = ["", ">test split"]
-    cells = [[Markdown(f"**{test[0]}**"), *test[1:]]]
+    """Return final, best and last-five accuracy side by side, a row for each split that was watched."""
+    by_epoch, last = evidence.training.accuracy_by_epoch, min(LAST, len(evidence.epochs))
+    others = _best_and_mean(by_epoch, last) if by_epoch else ["not read", "not read"]
+    rows = [["test split", Markdown(f"**{percent(evidence.evaluation.accuracy)}**"), *others]]
     validated = [epoch.val_accuracy for epoch in evidence.epochs if epoch.val_accuracy is not None]
     if evidence.recipe.watch == "validation" and validated:
-        columns.append(f">validation part ({thousands(evidence.epochs[0].validated)} images)")
-        cells.append([percent(validated[-1]), *_best_and_mean(validated, last)])
-    titles = (Markdown("**final**, the one that is judged"), "best epoch", f"mean of the last {counted(last, 'epoch')}")
-    return table(columns, zip(titles, *cells, strict=True))
+        part = f"validation part, {thousands(evidence.epochs[0].validated)} images"
+        rows.append([part, percent(validated[-1]), *_best_and_mean(validated, last)])
+    return table(("", ">final, the judged one", ">best epoch", f">mean of the last {counted(last, 'epoch')}"), rows)
 
 
 def accuracy_words(evidence: Evidence) -> str:
@@ -111,7 +117,7 @@ def accuracy_words(evidence: Evidence) -> str:
         )
     else:
         first = (
-            "Test accuracy was printed after each epoch, as the hand-in's author did; "
+            "Test accuracy was printed after each epoch, as in the published hand-ins; "
             "nothing was chosen by it, and the last epoch is judged."
         )
     return (
@@ -121,14 +127,16 @@ def accuracy_words(evidence: Evidence) -> str:
 
 
 def confusion_words(evidence: Evidence) -> str:
-    """Return the most frequent confusions in one sentence."""
+    """Return the most frequent confusions, and how the pictures name the classes where their font cannot write the names."""
     names, counts = evidence.evaluation.class_names, evidence.evaluation.confusion
     places = [(row, column) for row in range(len(names)) for column in range(len(names)) if row != column and counts[row][column]]
-    if not places:
-        return "No image was taken for another class."
     most = sorted(places, key=lambda place: (-counts[place[0]][place[1]], place))[:3]
     said = ", ".join(f"{names[row]} → {names[column]} ({counts[row][column]:,})" for row, column in most)
-    return f"Most frequent, true class → answer: {said}."
+    words = f"Most frequent, true class → answer: {said}." if most else "No image was taken for another class."
+    if picture_names(names)[0] == "#0" != names[0]:
+        listed = [f"#{place} {name}" for place, name in enumerate(names[:MOST_TABLE_CLASSES])]
+        words += f" The pictures number the classes: {', '.join(listed)}{', …' if len(names) > len(listed) else ''}."
+    return words
 
 
 def confusion_table(evidence: Evidence) -> Markdown:
@@ -196,16 +204,19 @@ def _measure(name: str, value: float | str | None) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else thousands(value)
 
 
-def _counts(evidence: Evidence) -> list[tuple[str, str]]:
-    counts = evidence.facts.network.parameters
-    named = (
-        ("total, as Keras counts: trainable and non-trainable", counts.total),
-        ("trainable", counts.trainable),
-        ("non-trainable", counts.non_trainable),
-        ("total with constants hidden in code or buffers", counts.with_hidden),
-        ("total without those that are zero", counts.non_zero),
+def _counting_words(evidence: Evidence) -> str:
+    """Return the counts that Keras's table does not give: parameters have four meanings, and all are always shown."""
+    network = evidence.facts.network
+    hidden, non_zero = thousands(network.parameters.with_hidden), thousands(network.parameters.non_zero)
+    return (
+        f"Parameters counted in other ways: {hidden} with constants hidden in buffers, attributes or code; {non_zero} that are "
+        f"not zero. One image takes {thousands(network.multiply_accumulates)} multiply-accumulates."
     )
-    return [(meaning, thousands(count)) for meaning, count in named]
+
+
+def _picture(name: str, words: str, widths: dict[str, int]) -> Markdown:
+    """Return the tag of a picture, which alone can say its width; nothing for one that was not drawn. `words` are our own."""
+    return Markdown(f'<img src="{name}" alt="{words}" width="{widths[name]}">' if name in widths else "")
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

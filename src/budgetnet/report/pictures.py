@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, QUIET, FAINT = "#1f2328", "#6a737d", "#d8dee4"
-TRAINING, TEST, RATE, RIGHT = "#0969a8", "#d1511f", "#57606a", "#e6f0e9"
+TRAINING, VALIDATION, TEST, RATE, RIGHT = "#0969a8", "#3a8f6b", "#d1511f", "#57606a", "#e6f0e9"
 DOTS_PER_INCH = 200
-FEWEST_CELLS_WITHOUT_NUMBERS = 21
+MOST_NUMBERED_CLASSES, MOST_NAMED_CLASSES = 20, 60
 TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
-PERFECT = 1e-4
-"""Where a curve without a single error is drawn: no logarithm reaches it."""
+PERFECT = 5e-5
+"""Share of errors at which an accuracy of 100 % is drawn: no logarithm reaches it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Curves:
     training: Sequence[float]
     watched: Sequence[float] | None
     """Accuracy on what was evaluated after each epoch, None where nothing was."""
-    watched_name: str
+    watched_is_test: bool
+    """Else it is a validation part."""
     final_test: float | None
     """Drawn as a single point at the last epoch, where the test split was read once."""
     limit: float | None
@@ -73,7 +74,8 @@ def curves(data: Curves) -> bytes:
         below.set_title("Learning rate", loc="left")
         below.set_xlabel("Epoch")
         below.xaxis.set_major_locator(MaxNLocator(20, integer=True, min_n_ticks=1))
-        below.set_xlim(0.5, len(epochs) + 0.5)
+        margin = max(0.5, len(epochs) / 60)
+        below.set_xlim(1 - margin, len(epochs) + margin)
         figure.align_ylabels()
         return _png(figure)
 
@@ -89,31 +91,34 @@ def _accuracy_curves(axes: Axes, epochs: NDArray[np.int_], data: Curves) -> None
     axes.plot(epochs, errors(data.training), color=TRAINING, linewidth=1.6, marker=marker, markersize=3.5, label="training")
     drawn = list(data.training)
     if data.watched is not None:
-        axes.plot(epochs, errors(data.watched), color=TEST, linewidth=1.6, marker=marker, markersize=3.5, label=data.watched_name)
+        color, name = (TEST, "test") if data.watched_is_test else (VALIDATION, "validation")
+        axes.plot(epochs, errors(data.watched), color=color, linewidth=1.6, marker=marker, markersize=3.5, label=name)
         drawn += data.watched
     if data.final_test is not None:
         axes.plot(
-            epochs[-1:], errors([data.final_test]), color=TEST, linestyle="", marker="D", markersize=6, label="test, read once"
+            epochs[-1:],
+            errors([data.final_test]),
+            color=TEST,
+            linestyle="",
+            marker="D",
+            markersize=6,
+            clip_on=False,
+            label="test, read once",
         )
         drawn.append(data.final_test)
     if data.limit is not None:
         drawn.append(data.limit)
-        axes.axhline(float(errors([data.limit])[0]), color=INK, linewidth=0.9, linestyle=(0, (5, 4)), zorder=1)
-        text = f"contract: {_percent(data.limit)}"
-        axes.annotate(
-            text,
-            (0, errors([data.limit])[0]),
-            (6, 3),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            color=INK,
-            fontsize=8,
-        )
+        line = float(errors([data.limit])[0])
+        axes.axhline(line, color=INK, linewidth=0.9, linestyle=(0, (5, 4)), zorder=1)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a curve passes behind the words
+        place = axes.get_yaxis_transform()
+        axes.text(0.008, line / 1.04, f"contract: {_percent(data.limit)}", transform=place, va="bottom", fontsize=8, bbox=ground)
     axes.set_yscale("log")
     low, high = errors([min(drawn)])[0] * 1.25, errors([max(drawn)])[0] / 1.25
     axes.set_ylim(low, high)  # upside down: fewer errors are higher
     shown = [tick for tick in TICKS if high <= 1 - tick <= low] or [min(drawn), max(drawn)]
-    axes.yaxis.set_major_locator(FixedLocator([1 - tick for tick in shown]))
+    shown += [1.0] if max(drawn) > 1 - PERFECT else []
+    axes.yaxis.set_major_locator(FixedLocator(list(errors(shown))))
     axes.yaxis.set_major_formatter(FixedFormatter([_percent(tick) for tick in shown]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("Accuracy", loc="left")
@@ -126,12 +131,11 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
 
     matrix = np.asarray(counts, dtype=np.int64)
     classes = len(matrix)
-    labels = picture_names(names)
-    with _drawing(6.6, 6.2) as figure:
+    with _drawing(6.0, 5.9) as figure:
         axes = figure.subplots()
         errors = matrix.astype(np.float64)
         np.fill_diagonal(errors, 0)
-        most = max(1.0, float(errors.max()))
+        most = max(8.0, float(errors.max()))  # where there are few mistakes, one of them is no alarm
         axes.imshow(
             np.ma.masked_equal(errors, 0),
             cmap=LinearSegmentedColormap.from_list("errors", ["#fdeee6", "#f0a27e", TEST, "#8f2f0b"]),
@@ -139,56 +143,77 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
             vmax=most,
         )
         axes.imshow(np.ma.masked_equal(np.eye(classes), 0), cmap=ListedColormap([RIGHT]), vmin=0, vmax=1)
-        if classes < FEWEST_CELLS_WITHOUT_NUMBERS:
+        if classes <= MOST_NUMBERED_CLASSES:
             for row, column in np.ndindex(matrix.shape):
                 if matrix[row, column]:
                     dark = row != column and matrix[row, column] > 0.6 * most
                     size = min(9.0, 95 / classes)
                     text = f"{matrix[row, column]:,}"
                     axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else INK)
-        turned = max(map(len, labels)) > 2
-        axes.set_xticks(range(classes), labels, rotation=45 if turned else 0, ha="right" if turned else "center", parse_math=False)
-        axes.set_yticks(range(classes), labels, parse_math=False)
-        axes.tick_params(length=0, labelsize=min(9.0, 180 / classes))
-        axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color=FAINT, linewidth=0.6)
-        axes.grid(which="major", visible=False)
-        axes.tick_params(which="minor", length=0)
+        _name_cells(axes, picture_names(names))
         axes.spines[:].set_visible(False)
         axes.set_xlabel("The network's answer")
         axes.set_ylabel("True class")
         return _png(figure)
 
 
+def _name_cells(axes: Axes, labels: Sequence[str]) -> None:
+    """Write the class names along a matrix and rule it; a matrix too fine for names keeps its numbers and no rules."""
+    classes = len(labels)
+    axes.grid(which="major", visible=False)
+    axes.tick_params(which="both", length=0)
+    if classes > MOST_NAMED_CLASSES:
+        return
+    turned = max(map(len, labels)) > 2
+    axes.set_xticks(range(classes), labels, rotation=45 if turned else 0, ha="right" if turned else "center", parse_math=False)
+    axes.set_yticks(range(classes), labels, parse_math=False)
+    axes.tick_params(labelsize=min(9.0, 180 / classes))
+    axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=FAINT, linewidth=0.6)
+
+
 def gallery(mistakes: Sequence[Mistake], names: Sequence[str], columns: int = 10) -> bytes:
     """Return the mistakes in rows, each image upscaled by a whole factor, with its true class, the answer and its probability."""
+    written = picture_names(names)
+    captions = [(written[mistake.label], written[mistake.predicted]) for mistake in mistakes]
+    two_lines = any(len(true) + len(said) > 8 for true, said in captions)
+    longest = max(len(said) + 2 if two_lines else len(true) + len(said) + 3 for true, said in captions)
+    size_of_names = min(9.0, 100 / longest)
     channels, height, width = mistakes[0].image.shape
-    factor = max(1, round(112 / max(height, width)))
+    factor = max(1, round(140 / max(height, width)))
     tile_height, tile_width = height * factor, width * factor
-    step_x, step_y, margin = max(tile_width, 112) + 32, tile_height + 70, 28
+    gap, margin = 32, 28
+    step_x, step_y = max(tile_width, 140) + gap, tile_height + (116 if two_lines else 88)
     columns = min(columns, len(mistakes))
-    rows = math.ceil(len(mistakes) / columns)
-    canvas = np.full((rows * step_y + margin, columns * step_x - 32 + 2 * margin, 3), 255, dtype=np.uint8)
+    canvas = np.full(
+        (math.ceil(len(mistakes) / columns) * step_y + margin, columns * step_x - gap + 2 * margin, 3), 255, dtype=np.uint8
+    )
     total_height, total_width = canvas.shape[:2]
     with _drawing(total_width / DOTS_PER_INCH, total_height / DOTS_PER_INCH, layout=None) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        written = picture_names(names)
-        for place, mistake in enumerate(mistakes):
-            left = margin + (place % columns) * step_x + (step_x - 32 - tile_width) // 2
+        for place, (mistake, (true, said)) in enumerate(zip(mistakes, captions, strict=True)):
+            left = margin + (place % columns) * step_x + (step_x - gap - tile_width) // 2
             top = margin + (place // columns) * step_y
             big = mistake.image.repeat(factor, axis=1).repeat(factor, axis=2).transpose(1, 2, 0)
             canvas[top : top + tile_height, left : left + tile_width] = big if channels == 3 else big[:, :, :1]
-            middle = left + tile_width / 2
-            first = f"{written[mistake.label]} → {written[mistake.predicted]}"
-            size = min(7.2, 7.2 * 13 / len(first))
-            axes.text(middle, top + tile_height + 6, first, ha="center", va="top", fontsize=size, color=INK, parse_math=False)
-            sure = _probability(mistake.probability)
-            axes.text(middle, top + tile_height + 33, sure, ha="center", va="top", fontsize=5.8, color=QUIET)
+            lines = (true, f"→ {said}") if two_lines else (f"{true} → {said}",)
+            below = top + tile_height + 22
+            styled = [(line, size_of_names, INK) for line in lines] + [(_sureness(mistake.probability), 7.2, QUIET)]
+            for line, size, color in styled:
+                axes.text(
+                    left + tile_width / 2, below, line, ha="center", va="center", fontsize=size, color=color, parse_math=False
+                )
+                below += 28
         # One cell of the canvas is one dot of the file: nothing is blurred.
         axes.imshow(canvas, interpolation="none", extent=(0, total_width, total_height, 0), aspect="auto")
         return _png(figure)
+
+
+def shown_width(png: bytes) -> int:
+    """Return the width to show a picture at: half of its own, so that it is sharp on a dense screen."""
+    return int.from_bytes(png[16:20], "big") // 2  # PNG: signature, length and name of IHDR, then the width
 
 
 def picture_names(names: Sequence[str], longest: int = 14) -> list[str]:
@@ -201,9 +226,8 @@ def picture_names(names: Sequence[str], longest: int = 14) -> list[str]:
     return [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
 
 
-def _probability(value: float) -> str:
-    percent = math.floor(value * 100)  # 99.9 % is not said as 100 %
-    return f"{percent} % sure"
+def _sureness(probability: float) -> str:
+    return f"{math.floor(probability * 100)} % sure"  # 99.9 % is not said as 100 %
 
 
 def _percent(fraction: float) -> str:

@@ -122,6 +122,20 @@ def evaluate_run(run: RunDirectory, *, data_dir: str | Path | None = None) -> Ev
     return evaluate(network, log_probability_function(network, dataset.shape, len(dataset.class_names)), dataset.test)
 
 
+def measure_again(run: RunDirectory, *, data_dir: str | Path | None = None) -> Facts:
+    """Return a finished run's facts, the network's and the accuracy measured anew from its weights; what it saw is its own word."""
+    recorded = run.facts()
+    if recorded.training is None or not run.finished:
+        raise InputError(f"{run.path}: only a finished run can be measured again.")
+    dataset = datasets.load(run.recipe().data, data_dir=Path(data_dir) if data_dir else None)
+    network = load_trained(run, dataset)
+    evaluation = evaluate(network, log_probability_function(network, dataset.shape, len(dataset.class_names)), dataset.test)
+    training = recorded.training.model_copy(
+        update={"accuracy": evaluation.accuracy, "loss": evaluation.loss, "test_images": evaluation.images, "forward_passes": 1}
+    )
+    return Facts(network=measure(network, name=recorded.network.name, input_shape=dataset.shape), training=training)
+
+
 def _carry_out(
     run: RunDirectory, recipe: Recipe, seed: int, dataset: Dataset, checkpoint_seconds: float, progress: Progress, *, previous: bool
 ) -> None:
@@ -146,6 +160,7 @@ def _carry_out(
 
     with listening() as stop:
         Fit(
+            path=run.path,
             recipe=recipe,
             seed=seed,
             network=network,
@@ -227,7 +242,7 @@ def _write_log(run: RunDirectory, position: Position) -> None:
 
 
 def _decide_recipe(name: str | Recipe, data: str | None, epochs: int | None, settings: list[str]) -> Recipe:
-    recipe = name if isinstance(name, Recipe) else default_recipe(name)
+    recipe = name if isinstance(name, Recipe) else default_recipe(str(name))
     if data is not None:
         recipe = recipe.varied(data=data)
     recipe = recipe.with_settings(settings)

@@ -1,0 +1,107 @@
+"""Two traces with different images, held against each other: what stays is a weight, what changes is not.
+
+An operand that depends on the image by its history but never changes is a constant in disguise. A constant that changes with the
+image was computed where the trace cannot see. Random numbers that change from pass to pass are noise and no weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isclose
+
+import torch
+from torch import Tensor
+
+from budgetnet.check.sources import Source
+from budgetnet.check.trace import Event, Trace
+from budgetnet.facts import Finding
+
+STRUCTURE = ("fully_connected", "biases", "forward_passes")
+MANY_SCALARS = 64
+"""More different Python numbers than this on the image's path look like weights written out."""
+MANY_READS = 8
+"""More weights read into Python than this can do what no trace shows."""
+
+
+@dataclass
+class Findings:
+    """What was found; a reason under `blind` means that the clause cannot be told."""
+
+    fully_connected: list[Finding] = field(default_factory=list)
+    equivalent: list[Finding] = field(default_factory=list)
+    biases: list[Finding] = field(default_factory=list)
+    shifts: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    blind: dict[str, str] = field(default_factory=dict)
+    """Clause -> why it cannot be told."""
+
+    def say(self, note: str) -> None:
+        """Add a note once."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def cannot_tell(self, why: str, *clauses: str) -> None:
+        """Leave these clauses open, all three of structure where none is named."""
+        for clause in clauses or STRUCTURE:
+            self.blind.setdefault(clause, why)
+        self.say(why)
+
+
+class Evidence:
+    """Both traces and what their comparison says; `findings` collects from here on."""
+
+    def __init__(self, first: Trace, second: Trace, batch: int) -> None:
+        self.first, self.second, self.batch = first, second, batch
+        self.findings = Findings()
+        self.noise: set[int] = set()
+        """Sources that are drawn anew in each pass."""
+        self.comparable = [event.name for event in first.events] == [event.name for event in second.events]
+        self._compare()
+
+    def source(self, number: int) -> Source:
+        """Return the source of that number in the first trace."""
+        return self.first.sources.all[number]
+
+    def _compare(self) -> None:
+        first, second, found = self.first, self.second, self.findings
+        for why in {**second.memory.unknown, **first.memory.unknown}.values():
+            found.cannot_tell(why)
+        if first.image_reads:
+            found.cannot_tell(
+                "The network reads the image's values into Python, so that another image may take another way through it."
+            )
+        elif not self.comparable:
+            found.cannot_tell("The network computes differently from image to image, so that one trace does not show it all.")
+        if first.weight_reads > MANY_READS:
+            found.cannot_tell(f"Weights are read as {first.weight_reads:,} Python numbers, whose use cannot be followed.")
+        if len(first.scalars) > MANY_SCALARS:
+            found.cannot_tell(f"{len(first.scalars):,} different Python numbers meet the image: they may be weights written out.")
+        for one, other in zip(first.sources.undeclared(), second.sources.undeclared(), strict=False):
+            if not self.comparable or one.value is None or other.value is None or same_values(one.value, other.value):
+                continue
+            if one.kind == "random":
+                self.noise.add(one.number)
+                found.say("The network draws random numbers in evaluation mode: its answers are not repeatable.")
+            else:
+                found.cannot_tell("A tensor changes with the image without a computation that torch saw (NumPy, or plain Python).")
+
+    def weights(self, place: int, event: Event) -> list[bool]:
+        """Return for each operand of the event at `place` whether it acts as a weight: numbers that stay, whatever the image."""
+        return [
+            self._is_constant(place, index) if operand.content.image else bool(operand.content.sources - self.noise)
+            for index, operand in enumerate(event.operands)
+        ]
+
+    def _is_constant(self, place: int, index: int) -> bool:
+        operand = self.first.events[place].operands[index]
+        if operand.values is None or not operand.content.sources or not self.comparable or operand.numbers <= 1:
+            return False
+        other = self.second.events[place].operands[index].values
+        same = other is not None and all(isclose(a, b, rel_tol=1e-5) for a, b in zip(operand.values, other, strict=True))
+        # All zero is what a residual branch with a zeroed last scale gives: it adds nothing, now.
+        return same and operand.values[0] > 0
+
+
+def same_values(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors hold the same, NaN apart."""
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))

@@ -1,0 +1,160 @@
+"""What each tensor of a trace depends on: the image, sources of numbers, and the positions that it stems from.
+
+Dependence belongs to memory, so that views and writing in place keep it; geometry belongs to the single tensor, because a view may see
+a part. Memory that was never seen before is a source of its own. The bookkeeping holds no activation alive.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.weak import WeakIdKeyDictionary
+
+from budgetnet.check import geometry, operations
+from budgetnet.check.geometry import Geometry
+from budgetnet.check.sources import Sources
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+TORCH = str(Path(torch.__file__).resolve().parent)
+
+
+@dataclass
+class Content:
+    """What one memory depends on."""
+
+    image: bool = False
+    sources: frozenset[int] = frozenset()
+    mixed: frozenset[int] = frozenset()
+    """Sources that a convolution or matrix product has mixed the image with."""
+    geometry: Geometry | None = None
+    """Of what was last written here, for tensors that are read through another view than they were written by."""
+    reference: StorageWeakRef | None = None
+    """Keeps the address from being given away while the trace runs."""
+
+
+class Memory:
+    """The dependences of all tensors of one trace."""
+
+    def __init__(self, sources: Sources, images: Tensor) -> None:
+        self.sources, self.images = sources, images
+        self.unknown: dict[str, str] = {}
+        """What could not be followed, and why."""
+        self._contents: dict[int, Content] = {}
+        self._geometries = WeakIdKeyDictionary()  # type: ignore[no-untyped-call]
+        self._remember(images, Content(image=True))
+        self._geometries[images] = geometry.of_image(images.shape)
+
+    def content_of(self, tensor: Tensor) -> Content:
+        """Return what the tensor's memory depends on; memory never seen before is a source of its own."""
+        try:
+            known = self._contents.get(tensor.untyped_storage()._cdata)
+        except (NotImplementedError, RuntimeError):
+            self.unknown.setdefault("storage", "A sparse or otherwise opaque tensor takes part, and cannot be followed.")
+            return Content()
+        if known is not None or tensor.numel() == 0:
+            return known or Content()
+        source = self.sources.declared_at(tensor)
+        if source is None:
+            source = self.sources.constant(tensor)
+            source.file, source.line = user_line()
+        content = Content(sources=frozenset({source.number}))
+        self._remember(tensor, content)
+        return content
+
+    def geometry_of(self, tensor: Tensor) -> Geometry | None:
+        """Return the tensor's geometry, or None where it does not depend on the image."""
+        found: Geometry | None = self._geometries.get(tensor)  # type: ignore[no-untyped-call]
+        content = self.content_of(tensor)
+        if found is not None or not content.image:
+            return found
+        # Written piece by piece into memory that was there before: as many images as fit.
+        copies = 1.0 if content.mixed else max(1.0, tensor.numel() / self.images.numel())
+        positions = float(prod(tensor.shape[2:]))
+        if content.geometry is None:
+            return Geometry(None, None, positions, copies)
+        return replace(content.geometry, copies=copies, positions=max(positions, content.geometry.positions), weighted=None)
+
+    def _remember(self, tensor: Tensor, content: Content) -> None:
+        storage = tensor.untyped_storage()
+        content.reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        self._contents[storage._cdata] = content
+
+    def spread(
+        self,
+        name: str,
+        args: Sequence[Any],
+        before: Sequence[tuple[int, Tensor, Content]],
+        outputs: list[Tensor],
+        written: list[Tensor],
+    ) -> None:
+        """Hand on to the outputs what they depend on."""
+        contents = [] if name in operations.SHAPE_ONLY else [content for _, _, content in before]
+        image = any(content.image for content in contents)
+        gathered = frozenset[int]().union(*(content.sources for content in contents))
+        mixed = frozenset[int]().union(*(content.mixed for content in contents))
+        if image and name in operations.CONVOLUTION | operations.MATRIX:
+            mixed |= gathered
+        if name in operations.RANDOM and not image:
+            gathered |= {self.sources.constant(tensor, "random").number for tensor in outputs if tensor.numel() > 0}
+        geometries = [(tensor, found) for _, tensor, content in before if content.image and (found := self.geometry_of(tensor))]
+        for tensor in (*outputs, *(tensor for tensor in written if all(tensor is not output for output in outputs))):
+            content = self._join(tensor, Content(image, gathered, mixed))
+            if image and geometries:
+                found = self._weighted(name, geometry.after(name, args, geometries, tensor), before, tensor)
+                self._geometries[tensor] = content.geometry = found
+
+    def _join(self, tensor: Tensor, new: Content) -> Content:
+        try:
+            known = self._contents.get(tensor.untyped_storage()._cdata)
+        except (NotImplementedError, RuntimeError):
+            self.unknown.setdefault("storage", "A sparse or otherwise opaque tensor takes part, and cannot be followed.")
+            return new
+        if known is None:
+            self._remember(tensor, new)
+            return new
+        known.image, known.sources, known.mixed = known.image or new.image, known.sources | new.sources, known.mixed | new.mixed
+        return known
+
+    def _is_running(self, tensor: Tensor) -> bool:
+        return any(self.sources.all[number].kind == "statistic" for number in self.content_of(tensor).sources)
+
+    def _weighted(self, name: str, after: Geometry, before: Sequence[tuple[int, Tensor, Content]], output: Tensor) -> Geometry:
+        """Add what products with weights, and divisions by the root of a statistic, leave for later operations to see."""
+        images = [(tensor, found) for _, tensor, content in before if content.image and (found := self.geometry_of(tensor))]
+        weights = [tensor for _, tensor, content in before if content.sources and not content.image]
+        normalized = any(found.normalized for _, found in images)
+        if name in operations.PRODUCT:
+            flags = [False] * output.ndim
+            for tensor in weights:
+                for place in range(1, tensor.ndim + 1):
+                    flags[output.ndim - place] |= tensor.shape[-place] > 1
+            held = next((found.weighted for tensor, found in images if tensor.ndim == output.ndim and found.weighted), None)
+            flags = [flag or bool(held and held[place]) for place, flag in enumerate(flags)]
+            by_root = len(images) == 2 and any(found.root for _, found in images[int(name == "div") :])
+            by_root |= any(self._is_running(tensor) for tensor in weights)
+            return replace(after, weighted=tuple(flags) if any(flags) else None, normalized=normalized or by_root)
+        if name in operations.ADDITION | operations.REARRANGING:
+            return replace(after, normalized=normalized)
+        return after
+
+
+def user_line() -> tuple[str | None, int | None]:
+    """Return file and line of the innermost frame of the network's call that is neither torch's nor this package's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(PACKAGE) and frame.f_code.co_name == "record":
+            break
+        if not name.startswith((PACKAGE, TORCH, "<")):
+            return name, frame.f_lineno
+        frame = frame.f_back
+    return None, None
