@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from budgetnet.check.evidence import Evidence, Findings
+from budgetnet.check.evidence import MANY_SCALARS, Evidence, Findings
 from budgetnet.check.rows import Row, number_names, word_of
-from budgetnet.check.sources import Census, Source, count_non_zero, hidden_numbers
+from budgetnet.check.sources import Census, Source, count_non_zero, hidden_numbers, is_statistic
 from budgetnet.facts import LayerRow, ParameterCounts
 
 FEW_SCALARS = 8
@@ -21,7 +21,7 @@ def count(network: nn.Module, evidence: Evidence) -> tuple[tuple[LayerRow, ...],
     """Return the rows and the counts; say in `found` what is hidden, frozen or never used."""
     first, found = evidence.first, evidence.findings
     sources = first.sources.all[: first.sources.declared]
-    counted = [source for source in sources if source.kind in {"parameter", "statistic"}]
+    counted = [source for source in sources if _is_counted(source)]
     census = Census(source.tensor for source in counted if source.trainable)
     rows = list(first.rows.rows)
     claims = [_claim(census, _held_by(row, counted)) for row in rows]
@@ -45,6 +45,11 @@ def count(network: nn.Module, evidence: Evidence) -> tuple[tuple[LayerRow, ...],
         non_zero=count_non_zero([source.tensor for source in counted]),
         frozen=frozen,
     )
+
+
+def _is_counted(source: Source) -> bool:
+    """Return whether Keras's total holds it: every parameter, and running statistics that a normalization uses."""
+    return source.kind == "parameter" or (source.kind == "statistic" and (source.met or is_statistic(source.owner, source.tensor)))
 
 
 def _held_by(row: Row, counted: list[Source]) -> list[Tensor]:
@@ -80,7 +85,9 @@ def _unused_rows(
     for row, numbers, trainable in left.values():
         claims.append((numbers, trainable))
         where = f"{row.path!r} ({row.word})" if row.path else "the network itself"
-        found.say(f"Declared in {where} and never used in a forward pass: {numbers:,} parameters, which count all the same.")
+        found.say(
+            f"Declared in {where} and never used in a forward pass: {numbers:,} parameter{'s' * (numbers > 1)}, counted all the same."
+        )
     return [row for row, _, _ in left.values()]
 
 
@@ -99,6 +106,9 @@ def _hidden(evidence: Evidence) -> int:
         place = f"the buffer {source.name!r}" if source.kind == "buffer" else "a tensor that is declared nowhere"
         line = f" ({source.file}, line {source.line})" if source.file else ""
         found.say(f"{numbers:,} numbers that meet the image are hidden in {place}{line}.")
+    written_out = len(evidence.first.scalars)
+    if written_out > MANY_SCALARS:
+        total += written_out  # its note is in the evidence
     if scalars > FEW_SCALARS:
         found.say(f"{scalars:,} single constants meet the image.")
         total += scalars

@@ -1,7 +1,7 @@
 """What each tensor of a trace depends on: the image, sources of numbers, and the positions that it stems from.
 
-Dependence belongs to memory, so that views and writing in place keep it; geometry belongs to the single tensor, because a view may see
-a part. Memory that was never seen before is a source of its own. The bookkeeping holds no activation alive.
+Dependence belongs to memory, so that views and writing in place keep it; geometry belongs to the single tensor, because a view may
+see a part. Memory that was never seen before is a source of its own. The bookkeeping holds no activation alive.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Memory:
         self.unknown: dict[str, str] = {}
         """What could not be followed, and why."""
         self._contents: dict[int, Content] = {}
-        self._geometries = WeakIdKeyDictionary()  # type: ignore[no-untyped-call]
+        self._geometries = WeakIdKeyDictionary()
         self._remember(images, Content(image=True))
         self._geometries[images] = geometry.of_image(images.shape)
 

@@ -1,7 +1,7 @@
 """One forward pass, seen from below: which operations join the image with weights, in which layer, in which order.
 
-A dispatch mode sees every operation below autograd, and hooks on all modules tell in which layer it happens. `memory` keeps what each
-tensor depends on. Names and attributes are not looked at. Costs a forward pass of three images, some milliseconds more than bare.
+A dispatch mode sees every operation below autograd, and hooks on all modules tell in which layer it happens. `memory` keeps what
+each tensor depends on. Names and attributes are not looked at. Costs a forward pass of three images, some milliseconds more.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Event:
     line: int | None = None
 
 
-class Trace(TorchDispatchMode):
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The mode; use `record`. Afterwards `events`, `rows`, `output_depends_on_image` and the sources hold what was seen."""
 
     def __init__(self, network: nn.Module, sources: Sources, images: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sources, self.images = sources, images
         self.memory = Memory(sources, images)
         self.rows = Rows(network)
