@@ -85,9 +85,8 @@ def _unused_rows(
     for row, numbers, trainable in left.values():
         claims.append((numbers, trainable))
         where = f"{row.path!r} ({row.word})" if row.path else "the network itself"
-        found.say(
-            f"Declared in {where} and never used in a forward pass: {numbers:,} parameter{'s' * (numbers > 1)}, counted all the same."
-        )
+        counted_words = f"{numbers:,} parameter{'s' * (numbers > 1)}"
+        found.say(f"Declared in {where} and never used in a forward pass: {counted_words}, counted all the same.")
     return [row for row, _, _ in left.values()]
 
 

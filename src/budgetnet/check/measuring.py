@@ -37,6 +37,9 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         raise InputError(f"{name}: is no torch.nn.Module but a {type(network).__name__}.")
     if len(input_shape) != 3 or not all(isinstance(side, int) and 0 < side <= SIDES for side in input_shape):
         raise InputError(f"{name}: an input shape is channels, height and width, each from 1 to {SIDES:,}, not {input_shape}.")
+    for where, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise InputError(f"{name}: {where!r} is a sparse, quantized or empty tensor, whose numbers cannot be counted here.")
     with _held(network), _random_numbers_held(network):
         network = _materialised(network, name, input_shape)
         moving = _moving_buffers(network, input_shape)
