@@ -24,10 +24,10 @@ def generated_parts() -> dict[str, str]:
 def with_parts(text: str, parts: dict[str, str]) -> str:
     """Return `text` with each part put between its marks."""
     for name, part in parts.items():
-        pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
-        if not pattern.search(text):
+        match = re.search(rf"(?<=<!-- {name}:begin)[^>]*-->\n(.*?)(?=<!-- {name}:end -->)", text, re.DOTALL)
+        if match is None:
             raise SystemExit(f"{README}: has no marks for the part {name!r}")
-        text = pattern.sub(lambda match, part=part: f"{match[1]}{part}\n{match[2]}", text)
+        text = f"{text[: match.start(1)]}{part}\n{text[match.end(1) :]}"
     return text
 
 

@@ -14,7 +14,9 @@ from budgetnet import zoo
 TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
 
 
-def budgetnet(*words: str | Path, folder: Path | None = None, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+def budgetnet(
+    *words: str | Path, folder: Path | None = None, code: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command; its exit code must be `code`, and it must not show a traceback."""
     process = subprocess.run(
         [sys.executable, "-m", "budgetnet", *map(str, words)],
@@ -86,8 +88,16 @@ def test_list_shows_the_seven_with_counts_and_claims() -> None:
 @pytest.mark.parametrize(
     ("target", "code", "states"),
     [
-        ("one-pool", 3, {"parameters": "met", "epochs": "unproven", "accuracy": "unproven", "fully_connected": "met", "biases": "met"}),
-        ("gap-1x1", 1, {"parameters": "met", "epochs": "unproven", "accuracy": "unproven", "fully_connected": "met", "biases": "broken"}),
+        (
+            "one-pool",
+            3,
+            {"parameters": "met", "epochs": "unproven", "accuracy": "unproven", "fully_connected": "met", "biases": "met"},
+        ),
+        (
+            "gap-1x1",
+            1,
+            {"parameters": "met", "epochs": "unproven", "accuracy": "unproven", "fully_connected": "met", "biases": "broken"},
+        ),
         (TINY, 3, {"parameters": "met", "epochs": "unproven", "accuracy": "unproven", "fully_connected": "met", "biases": "met"}),
     ],
 )
@@ -188,7 +198,11 @@ def test_quickstart_without_mnist_uses_digits_and_says_so_loudly(tmp_path: Path)
     empty = tmp_path / "empty"
     empty.mkdir()
     # A proxy where nothing listens: the mirrors cannot be reached, wherever this test runs.
-    unreachable = {"https_proxy": "http://127.0.0.1:9", "XDG_CACHE_HOME": str(tmp_path / "cache"), "BUDGETNET_DATA": ""}
+    unreachable: dict[str, Any] = {
+        "https_proxy": "http://127.0.0.1:9",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "BUDGETNET_DATA": "",
+    }
     process = budgetnet("quickstart", "--threads", "1", folder=empty, **unreachable)
     assert "MNIST CANNOT BE HAD HERE" in process.stdout
     assert "NOT MNIST" in process.stdout

@@ -65,7 +65,9 @@ def test_the_map_shows_every_room_and_no_other() -> None:
     assert rooms == set(LEVELS)
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if room_of(path) not in FREE], ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if room_of(path) not in FREE], ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_imports_go_only_downward(path: Path) -> None:
     own = room_of(path)
     for other in imported_rooms(path) - {own}:
@@ -85,7 +87,7 @@ def test_rooms_of_one_level_import_each_other_without_circles() -> None:
             del left[room]
 
 
-@pytest.mark.parametrize("room", sorted(room for room, level in LEVELS.items() if level == 0) + ["report", "cli"])
+@pytest.mark.parametrize("room", [*sorted(room for room, level in LEVELS.items() if level == 0), "report", "cli"])
 def test_words_and_reports_import_no_torch(room: str) -> None:
     code = f"import sys, budgetnet.{room}; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

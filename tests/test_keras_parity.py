@@ -4,6 +4,9 @@ import os
 
 os.environ["KERAS_BACKEND"] = "torch"
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy
 import pytest
@@ -139,7 +142,7 @@ def test_counts_are_keras_s(name: str) -> None:
     ],
     ids=["adam", "sgd", "momentum", "nesterov"],
 )
-def test_optimizer_steps_are_keras_s(theirs, ours) -> None:  # type: ignore[no-untyped-def]
+def test_optimizer_steps_are_keras_s(theirs: Callable[[], Any], ours: Callable[[list[nn.Parameter]], KerasAdam | KerasSGD]) -> None:
     start = torch.randn(200, generator=torch.Generator().manual_seed(3))
     variable, reference = keras.Variable(start.numpy()), theirs()
     parameter = nn.Parameter(start.clone())

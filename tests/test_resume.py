@@ -125,7 +125,9 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_it_serves(
 
 def test_a_second_process_on_the_same_run_is_refused(tmp_path: Path) -> None:
     run = kill_at(tmp_path / "run", 5)
-    words = f"from pathlib import Path\nfrom budgetnet.rundir import open_run\nwith open_run(Path({str(run.path)!r})).locked(): pass"
+    words = (
+        f"from pathlib import Path\nfrom budgetnet.rundir import open_run\nwith open_run(Path({str(run.path)!r})).locked(): pass"
+    )
     with run.locked():
         other = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
     assert "another process is working on this run" in other.stderr
@@ -209,7 +211,9 @@ def test_twenty_sigkills_in_one_run_of_digits_change_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_polite_signal_ends_the_program_with_its_code_and_a_way_to_go_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_a_polite_signal_ends_the_program_with_its_code_and_a_way_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     words = command(TINY, "--data", "digits", "--epochs", "500", "--set", "validation=200", "--out", str(tmp_path / "run"))
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

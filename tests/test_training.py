@@ -18,7 +18,7 @@ TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
 
 
 def train(out: Path, target: str = TINY, **arguments: Any) -> budgetnet.RunDirectory:
-    given = {"data": "digits", "epochs": 2, "threads": 1, "settings": ["validation=200"]} | arguments
+    given: dict[str, Any] = {"data": "digits", "epochs": 2, "threads": 1, "settings": ["validation=200"]} | arguments
     return budgetnet.train(target, out=out, **given)
 
 
@@ -83,7 +83,9 @@ def test_the_log_in_a_pipe_is_the_published_form(tmp_path: Path, capsys: pytest.
     without_times = [line.partition("] - ")[0] + line.partition("/step")[2] for line in printed.splitlines()]
     expected = whole_log(run.log(), run.timing(), 2).splitlines()
     assert without_times == [line.partition("] - ")[0] + line.partition("/step")[2] for line in expected]
-    assert printed.startswith("Train on 1237 samples, validate on 200 samples\nEpoch 1/2\n\nEpoch 00001: LearningRateScheduler setting")
+    assert printed.startswith(
+        "Train on 1237 samples, validate on 200 samples\nEpoch 1/2\n\nEpoch 00001: LearningRateScheduler setting"
+    )
 
 
 @pytest.mark.parametrize("name", ["LogProbabilities", "Probabilities"])

@@ -74,7 +74,7 @@ def evaluate(network: nn.Module, log_probabilities: Callable[[Tensor], Tensor], 
     network.eval()
     try:
         with torch.inference_mode():
-            parts = [log_probabilities(as_input(images)) for images in split.images.split(BATCH)]
+            parts = [log_probabilities(as_input(images)) for images in torch.split(split.images, BATCH)]
     finally:
         network.train(training)
     return Evaluation(torch.cat(parts), split.labels)

@@ -83,7 +83,7 @@ class Fit:
         order = torch.randperm(len(self.training), generator=generator_for(self.seed, position.epoch, "order"))
         self._set_generators()
         self.network.train()
-        batches = order.split(recipe.batch)
+        batches = torch.split(order, recipe.batch)
         for index in range(position.step, len(batches)):
             self._step(batches[index])
             if index + 1 < len(batches):

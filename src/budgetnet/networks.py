@@ -22,7 +22,9 @@ from budgetnet.errors import InputError, did_you_mean
 from budgetnet.randomness import derived_seed
 from budgetnet.recipe import Recipe
 
-OWN_RECIPE_WORDS = "A network of the user's own under the default recipe: Adam from 0.003 with an inverse-time schedule, batches of 128."
+OWN_RECIPE_WORDS = (
+    "A network of the user's own under the default recipe: Adam from 0.003 with an inverse-time schedule, batches of 128."
+)
 
 
 def default_recipe(target: str) -> Recipe:
@@ -34,7 +36,11 @@ def default_recipe(target: str) -> Recipe:
         return zoo.find(target).recipe
     path, name = split_target(target)
     return Recipe(
-        name=name or path.stem, network=f"{path}:{name}" if name else str(path), validation=5000, watch="validation", strategy=OWN_RECIPE_WORDS
+        name=name or path.stem,
+        network=f"{path}:{name}" if name else str(path),
+        validation=5000,
+        watch="validation",
+        strategy=OWN_RECIPE_WORDS,
     )
 
 
@@ -111,7 +117,7 @@ def _call(build: Any, arguments: dict[str, Any], target: str) -> Any:
     try:
         accepted = inspect.signature(build).parameters
     except (TypeError, ValueError):
-        accepted = None  # type: ignore[assignment]
+        accepted = None
     if accepted is not None and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         for name in arguments:
             if name not in accepted:

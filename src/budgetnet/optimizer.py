@@ -29,7 +29,7 @@ class KerasAdam(Adam):
         self.steps += 1
         for group in self.param_groups:
             group["eps"] = self.epsilon / (1 - group["betas"][1] ** self.steps) ** 0.5
-        return super().step(closure)  # type: ignore[no-any-return, func-returns-value]
+        return super().step(closure)  # type: ignore[no-any-return]
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return what the next step depends on, by name: moments and the count of steps."""

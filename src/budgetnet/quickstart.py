@@ -34,7 +34,9 @@ def quickstart(*, data_dir: Path | None, threads: int | None, progress: Progress
     except InputError as error:
         data, epochs, why_not_mnist = "digits", None, str(error)
         progress.note("*" * 100)
-        progress.note("MNIST CANNOT BE HAD HERE, so this uses the embedded «digits»: 1,797 small images, another and easier data set.")
+        progress.note(
+            "MNIST CANNOT BE HAD HERE, so this uses the embedded «digits»: 1,797 small images, another and easier data set."
+        )
         progress.note(why_not_mnist)
         progress.note("*" * 100)
     out = _free_directory(Path("runs"), f"quickstart-{data}")
@@ -46,7 +48,11 @@ def quickstart(*, data_dir: Path | None, threads: int | None, progress: Progress
 def closing_words(result: dict[str, Any]) -> str:
     """Return the evaluation, the verdict, the report's place and the line that tells what to try next."""
     text = run_text(open_run(Path(result["run"])), load_contract(CONTRACT))
-    data = "" if result["data"] == "mnist" else "Data: the embedded digits, NOT MNIST; name a folder that holds MNIST with --data-dir.\n"
+    data = (
+        ""
+        if result["data"] == "mnist"
+        else "Data: the embedded digits, NOT MNIST; name a folder that holds MNIST with --data-dir.\n"
+    )
     next_line = f"Try next: budgetnet train {NETWORK} --data {result['data']}   (all 20 epochs; `budgetnet list` shows the zoo)"
     return f"{text}\n\n{data}The hand-in is written: {result['report']}\n{next_line}"
 

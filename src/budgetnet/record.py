@@ -48,7 +48,9 @@ def write_record(paths: Sequence[Path], out: Path, *, contract: str, commit: str
     return path, document
 
 
-def record_document(runs: Sequence[RunDirectory], *, contract: str, commit: str | None, claim: dict[str, Any] | None) -> dict[str, Any]:
+def record_document(
+    runs: Sequence[RunDirectory], *, contract: str, commit: str | None, claim: dict[str, Any] | None
+) -> dict[str, Any]:
     """Return the record of runs that belong together, in the order of their seeds."""
     first, rules = runs[0], load_contract(contract)
     recipe, counts = first.recipe(), first.facts().network.parameters

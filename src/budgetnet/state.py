@@ -72,7 +72,6 @@ def _like_parameters(optimizer: KerasAdam | KerasSGD, tensors: dict[str, Tensor]
     laid_out = {}
     for name, tensor in tensors.items():
         index = name.partition(".")[0]
-        if index.isdigit() and tensor.shape == parameters[int(index)].shape:
-            tensor = torch.empty_like(parameters[int(index)]).copy_(tensor)
-        laid_out[name] = tensor
+        is_moment = index.isdigit() and tensor.shape == parameters[int(index)].shape
+        laid_out[name] = torch.empty_like(parameters[int(index)]).copy_(tensor) if is_moment else tensor
     return laid_out

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from budgetnet import datasets, rundir
 from budgetnet.allocator import keep_freed_memory
@@ -64,7 +64,7 @@ def train(
     dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
     _check_fits(recipe, seed, dataset)
     fingerprint = take_fingerprint(dataset.sha256)
-    run = rundir.create_run(path, recipe, identity=_identity(recipe, seed, data_dir), fingerprint=fingerprint)
+    run = rundir.create_run(path, recipe, identity=_identity(recipe, seed), fingerprint=fingerprint)
     with run.locked():
         _carry_out(run, recipe, seed, dataset, checkpoint_seconds, progress or Quiet(), previous=False)
     return run
@@ -146,7 +146,8 @@ def _carry_out(
     log_probabilities = log_probability_function(network, dataset.shape, classes)
     training, watched = _splits(recipe, dataset)
     optimizer = make_optimizer(recipe, network.parameters())
-    position, generator_states = Position(), {}
+    position = Position()
+    generator_states: dict[str, Tensor] = {}
     checkpoint = run.load_checkpoint(previous=previous)
     if checkpoint is not None:
         position, generator_states = restore(checkpoint, network, optimizer)
@@ -191,7 +192,9 @@ def _splits(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split | None]:
     return training, watched
 
 
-def _training_facts(recipe: Recipe, seed: int, dataset: Dataset, position: Position, evaluation: Evaluation | None) -> TrainingFacts:
+def _training_facts(
+    recipe: Recipe, seed: int, dataset: Dataset, position: Position, evaluation: Evaluation | None
+) -> TrainingFacts:
     by_epoch = tuple(row["val_accuracy"] for row in position.log) if recipe.watch == "test" else None
     return TrainingFacts(
         data=recipe.data,
@@ -259,7 +262,7 @@ def _check_fits(recipe: Recipe, seed: int, dataset: Dataset) -> None:
         raise InputError(f"{recipe.network}: has no trainable parameters.")
 
 
-def _identity(recipe: Recipe, seed: int, data_dir: str | Path | None) -> dict[str, Any]:
+def _identity(recipe: Recipe, seed: int) -> dict[str, Any]:
     return {"seed": seed, "command": command_for(recipe, seed), "network_source_sha256": source_sha256(recipe)}
 
 

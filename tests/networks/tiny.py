@@ -16,7 +16,8 @@ class Tiny(nn.Module):
         self.last = Convolution(width, 10, 1, activation=None)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.last(self.second(self.first(images))).mean((2, 3))
+        answer: Tensor = self.last(self.second(self.first(images))).mean((2, 3))
+        return answer
 
 
 class LogProbabilities(Tiny):
@@ -41,4 +42,5 @@ class WrongAnswer(nn.Module):
         self.layer = nn.Conv2d(1, 2, 28)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layer(images).flatten(1)
+        answer: Tensor = self.layer(images)
+        return answer.flatten(1)

@@ -105,7 +105,7 @@ REARRANGING = frozenset(
 )
 
 
-def base_name(function: Any) -> str:  # noqa: ANN401 - torch's OpOverload is not a public type
+def base_name(function: Any) -> str:
     """Return the operation's name without overload and without the underscore that marks it as in-place."""
     name = str(function._overloadpacket.__name__)
     return name[:-1] if name.endswith("_") and not name.endswith("__") else name

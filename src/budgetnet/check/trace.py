@@ -92,7 +92,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,
-        func: Any,  # noqa: ANN401 - torch's OpOverload is not a public type
+        func: Any,
         types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
@@ -106,7 +106,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return parts
         return self._run(func, args, kwargs)
 
-    def _run(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> object:  # noqa: ANN401
+    def _run(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> object:
         name = operations.base_name(func)
         if func.namespace not in {"aten", "prims"}:
             name = f"{func.namespace}.{name}"
@@ -188,7 +188,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             source.value = source.tensor.clone()
 
 
-def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:  # noqa: ANN401
+def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
     """Return the tensors that the operation writes into."""
     names = func._schema.arguments
     found: list[Tensor] = []

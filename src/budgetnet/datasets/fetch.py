@@ -222,7 +222,7 @@ def _opened(address: str, silence: float) -> Iterator[HTTPResponse]:
 class _OnlyAllowedRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects as urllib does, but never from https to anything else."""
 
-    def redirect_request(  # noqa: PLR0917  urllib's signature
+    def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         loopback = urlsplit(req.full_url).hostname in LOOPBACK and urlsplit(newurl).hostname in LOOPBACK

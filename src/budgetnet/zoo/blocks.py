@@ -93,9 +93,7 @@ class BatchNormalization(nn.BatchNorm2d):
         """Normalise by the batch (training) or by the running statistics."""
         if not self.training:
             return super().forward(input)
-        output, mean, inverse_deviation = torch.native_batch_norm(
-            input, self.weight, self.bias, None, None, True, 0.0, self.eps
-        )
+        output, mean, inverse_deviation = torch.native_batch_norm(input, self.weight, self.bias, None, None, True, 0.0, self.eps)
         self._update(mean.detach(), inverse_deviation.detach())
         return output
 
@@ -128,7 +126,7 @@ class Dropout(nn.Dropout):
         if not self.training or self.threshold == 0:
             return input
         words = -(-input.numel() // 8)
-        draws = torch.empty(words, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)  # type: ignore[call-overload]
+        draws = torch.empty(words, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
         kept = draws.view(torch.uint8)[: input.numel()] >= self.threshold
         # A float mask takes more room than a byte mask but is read three times as fast, forward and backward.
         mask = kept.to(torch.float32).mul_(BYTES / (BYTES - self.threshold))
