@@ -171,7 +171,7 @@ def test_train_in_json_keeps_stdout_for_the_document(tmp_path: Path) -> None:
         (("judge", "."), "not a run directory"),
         (("check", "one-pool", "--contract", "code8"), "Did you mean 'code9'"),
         (("check", "one-pool", "--input", "28"), "as 1x28x28"),
-        (("check", "one-pool", "--input", "1x9x9"), "cannot take"),
+        (("check", "one-pool", "--input", "1x9x9"), "cannot be run on an image of 1×9×9"),
         (("summary", "two-pool"), "Did you mean 'one-pool'"),
         (("evaluate", "nowhere"), "no such run directory"),
         (("report", "nowhere"), "no such run directory"),
