@@ -21,7 +21,7 @@ from budgetnet.optimizer import make_optimizer
 from budgetnet.progress import KerasLines
 from budgetnet.rundir import open_run
 from budgetnet.state import Position
-from budgetnet.training import load_trained
+from budgetnet.trained import load_trained
 
 
 def main() -> None:

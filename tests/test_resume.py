@@ -166,6 +166,35 @@ def test_asked_to_stop_it_saves_and_says_so(tmp_path: Path, uninterrupted: tuple
     assert ending(training.resume(run.path)) == uninterrupted
 
 
+def test_a_start_that_was_killed_before_its_recipe_was_written_is_no_obstacle(
+    tmp_path: Path, uninterrupted: tuple[bytes, bytes]
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in (".lock", rundir.FINGERPRINT, rundir.RUN, ".recipe.json.123.tmp"):
+        (out / name).write_text("{")
+    assert ending(training.train(TINY, out=out, **ARGUMENTS)) == uninterrupted
+
+
+def test_a_full_disk_stops_the_run_with_a_sentence_and_spares_what_was_saved(
+    tmp_path: Path, uninterrupted: tuple[bytes, bytes]
+) -> None:
+    run = kill_at(tmp_path / "run", 15)
+    before = run.load_checkpoint()
+    words = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        f"sys.argv = ['budgetnet', 'train', '--resume', {str(run.path)!r}]\n"
+        "from budgetnet.cli import main; main()"
+    )
+    stopped = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert stopped.returncode == 2
+    assert "cannot be written" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert run.load_checkpoint() == before
+    assert not list(run.path.rglob("*.tmp"))
+    assert ending(training.resume(run.path)) == uninterrupted
+
+
 EPOCHS = 12
 KILLS = 20
 SHARE = 0.6

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from budgetnet.recipe import Recipe
     from budgetnet.report import write_report
     from budgetnet.rundir import RunDirectory, open_run
-    from budgetnet.training import evaluate_run, resume, train
+    from budgetnet.trained import evaluate_run
+    from budgetnet.training import resume, train
 
 HOMES = {
     "Contract": ("contract", "Contract"),
@@ -25,7 +26,7 @@ HOMES = {
     "InputError": ("errors", "InputError"),
     "Recipe": ("recipe", "Recipe"),
     "RunDirectory": ("rundir", "RunDirectory"),
-    "evaluate_run": ("training", "evaluate_run"),
+    "evaluate_run": ("trained", "evaluate_run"),
     "judge": ("contract", "judge"),
     "load_contract": ("contract", "load_contract"),
     "load_data": ("datasets", "load"),

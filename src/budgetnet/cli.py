@@ -118,7 +118,7 @@ def judge(
         directory.verify()
     facts = directory.facts()
     if again:
-        from budgetnet.training import measure_again
+        from budgetnet.trained import measure_again
 
         facts = measure_again(directory, data_dir=data_dir)
     verdict = hold_against(facts, rules)
@@ -172,7 +172,7 @@ def train(
 def evaluate(run: RunPath, data_dir: DataFolder = None, as_json: Json = False) -> None:
     """Send the test split through a finished run's network and print loss and accuracy as Keras does."""
     from budgetnet.rundir import open_run
-    from budgetnet.training import evaluate_run
+    from budgetnet.trained import evaluate_run
 
     result = evaluate_run(open_run(run), data_dir=data_dir)
     document = {"loss": result.loss, "accuracy": result.accuracy, "images": result.images, "correct": result.correct}

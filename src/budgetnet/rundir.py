@@ -252,15 +252,18 @@ def create_run(path: Path, recipe: Recipe, *, identity: dict[str, Any], fingerpr
         state = "a finished run" if run.finished else "an unfinished run"
         advice = "choose another --out" if run.finished else f"choose another --out, or go on with: budgetnet train --resume {path}"
         raise InputError(f"{path}: holds {state} already; {advice}.")
-    if path.exists() and (not path.is_dir() or any(child.name != LOCK for child in path.iterdir())):
+    if path.exists() and (not path.is_dir() or not all(_from_a_start(child) for child in path.iterdir())):
         raise InputError(f"{path}: is not empty and not a run; choose another --out.")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be made: {error.strerror}.") from None
-    run.write_json(FINGERPRINT, fingerprint)
-    run.write_json(RUN, identity)
-    run.write_json(RECIPE, recipe.model_dump())
+    with run.locked():
+        if (path / RECIPE).exists():
+            raise InputError(f"{path}: another process has just begun a run here; choose another --out.")
+        run.write_json(FINGERPRINT, fingerprint)
+        run.write_json(RUN, identity)
+        run.write_json(RECIPE, recipe.model_dump())
     return run
 
 
@@ -271,3 +274,8 @@ def open_run(path: Path) -> RunDirectory:
     if not (path / RECIPE).is_file():
         raise InputError(f"{path}: not a run directory (it has no {RECIPE}).")
     return RunDirectory(path)
+
+
+def _from_a_start(path: Path) -> bool:
+    # What a start leaves that was killed before the recipe, its last file, was written.
+    return path.name in {LOCK, FINGERPRINT, RUN} or (path.name.startswith(".") and path.name.endswith(".tmp"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from budgetnet import datasets, rundir
@@ -29,10 +29,11 @@ from budgetnet.interruption import listening
 from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network, default_recipe, source_sha256
 from budgetnet.optimizer import make_optimizer
-from budgetnet.progress import KerasLines, Progress, Quiet
+from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
 from budgetnet.rundir import RunDirectory
-from budgetnet.state import Position, capture, load_network, restore
+from budgetnet.state import Position, capture, restore
+from budgetnet.trained import check_source
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -90,7 +91,7 @@ def resume(
         return run
     with run.locked():
         recipe, identity, old = run.recipe(), run.identity(), run.fingerprint()
-        _check_source(recipe, identity, run)
+        check_source(recipe, identity, run)
         _set_threads(threads if threads is not None else old.get("threads"))
         dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
         if dataset.sha256 != old.get("data_sha256"):
@@ -102,38 +103,6 @@ def resume(
             run.write_json(rundir.FINGERPRINT, {**old, "resumed_under": [*old.get("resumed_under", []), changed]})
         _carry_out(run, recipe, int(identity["seed"]), dataset, checkpoint_seconds, shown, previous=previous)
     return run
-
-
-def load_trained(run: RunDirectory, dataset: Dataset) -> nn.Module:
-    """Return the network of a finished run with its final weights, after its files were verified."""
-    run.verify()
-    recipe = run.recipe()
-    _check_source(recipe, run.identity(), run)
-    network = build_network(recipe, seed=0, input_shape=dataset.shape, classes=len(dataset.class_names))
-    load_network(network, load(run.read(rundir.WEIGHTS)))
-    return network.eval()
-
-
-def evaluate_run(run: RunDirectory, *, data_dir: str | Path | None = None) -> Evaluation:
-    """Send the test split through a finished run's network again."""
-    run.verify()
-    dataset = datasets.load(run.recipe().data, data_dir=Path(data_dir) if data_dir else None)
-    network = load_trained(run, dataset)
-    return evaluate(network, log_probability_function(network, dataset.shape, len(dataset.class_names)), dataset.test)
-
-
-def measure_again(run: RunDirectory, *, data_dir: str | Path | None = None) -> Facts:
-    """Return a finished run's facts, the network's and the accuracy measured anew from its weights; what it saw is its own word."""
-    recorded = run.facts()
-    if recorded.training is None or not run.finished:
-        raise InputError(f"{run.path}: only a finished run can be measured again.")
-    dataset = datasets.load(run.recipe().data, data_dir=Path(data_dir) if data_dir else None)
-    network = load_trained(run, dataset)
-    evaluation = evaluate(network, log_probability_function(network, dataset.shape, len(dataset.class_names)), dataset.test)
-    training = recorded.training.model_copy(
-        update={"accuracy": evaluation.accuracy, "loss": evaluation.loss, "test_images": evaluation.images, "forward_passes": 1}
-    )
-    return Facts(network=measure(network, name=recorded.network.name, input_shape=dataset.shape), training=training)
 
 
 def _carry_out(
@@ -247,7 +216,9 @@ def _write_log(run: RunDirectory, position: Position) -> None:
 def _decide_recipe(name: str | Recipe, data: str | None, epochs: int | None, settings: list[str]) -> Recipe:
     recipe = name if isinstance(name, Recipe) else default_recipe(str(name))
     if data is not None:
-        recipe = recipe.varied(data=data)
+        own = data not in datasets.DATA_SETS and Path(data).exists()
+        # A run must find its data again from wherever it is resumed.
+        recipe = recipe.varied(data=str(Path(data).resolve()) if own else data)
     recipe = recipe.with_settings(settings)
     return recipe if epochs is None else recipe.varied(epochs=epochs)
 
@@ -280,11 +251,6 @@ def command_for(recipe: Recipe, seed: int) -> str:
     return shlex.join(words)
 
 
-def _check_source(recipe: Recipe, identity: dict[str, Any], run: RunDirectory) -> None:
-    if source_sha256(recipe) != identity.get("network_source_sha256"):
-        raise InputError(f"{recipe.network}: has changed since {run.path} was started; give it its old content, or train anew.")
-
-
 def _run_name(recipe: Recipe, seed: int) -> str:
     return f"{recipe.name}-{Path(recipe.data).stem}-seed{seed}"
 
@@ -295,6 +261,3 @@ def _set_threads(threads: Any) -> None:
     if not isinstance(threads, int) or not 1 <= threads <= 1024:
         raise InputError(f"--threads takes a number from 1 to 1024, not {threads}.")
     torch.set_num_threads(threads)
-
-
-__all__ = ["KerasLines", "evaluate_run", "load_trained", "resume", "train"]
