@@ -57,5 +57,6 @@ def measure_again(run: RunDirectory, *, data_dir: str | Path | None = None) -> F
 
 
 def check_source(recipe: Recipe, identity: dict[str, Any], run: RunDirectory) -> None:
+    """Raise `InputError` where the user's network file is no longer the one that the run was started with."""
     if source_sha256(recipe) != identity.get("network_source_sha256"):
         raise InputError(f"{recipe.network}: has changed since {run.path} was started; give it its old content, or train anew.")
