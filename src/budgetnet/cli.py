@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # formatted help would cost half of the time that --help may take
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -55,7 +56,10 @@ def _options(
 
 @app.command()
 def quickstart(data_dir: DataFolder = None, threads: Threads = None, as_json: Json = False) -> None:
-    """Train the quickest recipe here and now, judge it, and write the hand-in."""
+    """Train, judge and report, here and now.
+
+    Takes the quickest shipped recipe, on MNIST where MNIST can be had, on the embedded digits otherwise.
+    """
     from budgetnet import quickstart as quick
     from budgetnet.presenting import progress
 
@@ -65,7 +69,7 @@ def quickstart(data_dir: DataFolder = None, threads: Threads = None, as_json: Js
 
 @app.command("list")
 def list_networks(as_json: Json = False) -> None:
-    """Show the zoo: networks with their parameter counts and what their authors claim."""
+    """Show the zoo with counts and claims."""
     from budgetnet import listing
 
     rows = listing.zoo_rows()
@@ -74,7 +78,10 @@ def list_networks(as_json: Json = False) -> None:
 
 @app.command()
 def summary(target: Target, input_shape: Input = "1x28x28", as_json: Json = False) -> None:
-    """Print a network's layer table as Keras does, and what each layer sees and costs."""
+    """Print a network's layer table.
+
+    First as Keras prints it, then with what each layer sees and costs, and the four parameter counts.
+    """
     from budgetnet.checking import network_facts
     from budgetnet.summary import layer_table, wide_table
 
@@ -84,7 +91,10 @@ def summary(target: Target, input_shape: Input = "1x28x28", as_json: Json = Fals
 
 @app.command()
 def check(target: Target, contract: ContractName = "code9", input_shape: Input = "1x28x28", as_json: Json = False) -> None:
-    """Judge a network that was not trained here: its static clauses, with epochs and accuracy unproven."""
+    """Judge an untrained network.
+
+    Its static clauses, with epochs and accuracy unproven. Exit code 0: met, 1: broken, 3: unproven, 2: wrong input.
+    """
     from budgetnet.checking import network_facts
     from budgetnet.contract import judge as hold_against
     from budgetnet.contract import load_contract
@@ -106,7 +116,10 @@ def judge(
     data_dir: DataFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Hold a run against a contract. Exit code 0: met, 1: broken, 3: unproven, 2: wrong input."""
+    """Hold a run against a contract.
+
+    Exit code 0: met, 1: broken, 3: unproven, 2: wrong input.
+    """
     from budgetnet.contract import judge as hold_against
     from budgetnet.contract import load_contract
     from budgetnet.presenting import verdict_document, verdict_text
@@ -142,7 +155,10 @@ def train(
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints inside an epoch.")] = 20.0,
     as_json: Json = False,
 ) -> None:
-    """Train a network, with the kept log of the published hand-ins, and judge it."""
+    """Train a network, and judge it.
+
+    The log has the form of the published hand-ins. Ctrl-C at any moment; --resume goes on to the same bits.
+    """
     from budgetnet.contract import load_contract
     from budgetnet.presenting import progress, run_document, run_text
 
@@ -170,7 +186,10 @@ def train(
 
 @app.command()
 def evaluate(run: RunPath, data_dir: DataFolder = None, as_json: Json = False) -> None:
-    """Send the test split through a finished run's network and print loss and accuracy as Keras does."""
+    """Print [loss, accuracy] of a finished run.
+
+    The test split is sent through its network again, one pass an image.
+    """
     from budgetnet.rundir import open_run
     from budgetnet.trained import evaluate_run
 
@@ -187,7 +206,10 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; report/ in the run where it is not given.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the README that the assignment asks for, with verdict, logs, layer table, curves and mistakes."""
+    """Write the hand-in: a README with pictures.
+
+    Verdict, logs, evaluation, layer table, strategy, curves, confusion and mistakes, from the run directory alone.
+    """
     from budgetnet.report import write_report
 
     readme = write_report(run, contract=contract, strategy=strategy, out=out)
@@ -198,7 +220,7 @@ def report(
 def contracts(
     name: Annotated[str | None, typer.Argument(help="A preset or a TOML file, to see its clauses.")] = None, as_json: Json = False
 ) -> None:
-    """Show the shipped contracts, or the clauses of one."""
+    """Show the contracts, or one of them."""
     from budgetnet import listing
 
     if name is None:
@@ -215,7 +237,10 @@ def data(
     data_dir: DataFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Show the data sets, or load one (from a folder, the cache or a mirror) and verify it."""
+    """Show the data sets, or verify one.
+
+    Naming one loads it, from a folder, the cache or a mirror.
+    """
     from budgetnet import listing
 
     if name is None:
@@ -234,7 +259,10 @@ def record(
     commit: Annotated[str | None, typer.Option("--commit", help="Commit that the runs were made with.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Gather finished runs into a record: raw values for each seed, mean and interval."""
+    """Gather finished runs into a record.
+
+    Raw values for each seed, mean and interval, and the command that makes it again.
+    """
     from budgetnet.record import write_record
 
     path, document = write_record(runs, out, contract=contract, commit=commit)
