@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from budgetnet import log_form, rundir
-from budgetnet.contract import judge, load_contract
+from budgetnet.contract import Contract, judge, load_contract
 from budgetnet.durable import sha256
 from budgetnet.errors import InputError
 from budgetnet.rundir import RunDirectory, open_run
@@ -54,10 +54,9 @@ def record_document(
     """Return the record of runs that belong together, in the order of their seeds."""
     first, rules = runs[0], load_contract(contract)
     recipe, counts = first.recipe(), first.facts().network.parameters
-    rows = [_seed_row(run) for run in runs]
+    rows = [_seed_row(run, rules) for run in runs]
     finals = [row["final"] for row in rows]
     fingerprint = first.fingerprint()
-    verdict = judge(first.facts(), rules)
     command = shlex.join([*shlex.split(str(first.identity().get("command", ""))), "--threads", str(fingerprint.get("threads"))])
     return {
         "name": recipe.name,
@@ -70,8 +69,7 @@ def record_document(
         "mean": fmean(finals),
         "interval": mean_interval(finals),
         "rule": "accuracy on the test split after the last epoch, one forward pass an image; interval: 95 %, Student's t",
-        "verdict": {"contract": rules.name, "seed": rows[0]["seed"], "verdict": verdict.verdict}
-        | {"clauses": [clause.model_dump(mode="json") for clause in verdict.clauses]},
+        "contract": rules.name,
         "fingerprint": fingerprint,
         "command": command,
         "commit": commit,
@@ -94,13 +92,18 @@ def claims_table(records: Sequence[dict[str, Any]]) -> str:
             continue
         rows, claimed = record["seeds"], record["claim"]["accuracy"]
         best, last = (_mean_of(rows, key) for key in ("best", "last5"))
-        broken = [clause["name"] for clause in record["verdict"]["clauses"] if clause["state"] != "met"]
-        verdict = record["verdict"]["verdict"] + (f": {', '.join(broken)}" if broken else "")
         lines.append(
             f"| `{record['name']}` | {record['parameters']['total']:,} | {claimed:.2%} | **{record['mean']:.2%}** | {best} | {last} "
-            f"| {(record['mean'] - claimed) * 100:+.2f} | {len(rows)} | {verdict} |"
+            f"| {(record['mean'] - claimed) * 100:+.2f} | {len(rows)} | {_verdicts(rows)} |"
         )
     return "\n".join(lines)
+
+
+def _verdicts(rows: Sequence[dict[str, Any]]) -> str:
+    words = [row["verdict"] + (f": {', '.join(row['not_met'])}" if row["not_met"] else "") for row in rows]
+    if len(set(words)) == 1:
+        return words[0]
+    return f"met by {sum(row['verdict'] == 'met' for row in rows)} of {len(rows)} seeds"
 
 
 def _claim(network: str) -> dict[str, Any] | None:
@@ -120,8 +123,9 @@ def _seed(run: RunDirectory) -> int:
     return int(run.identity()["seed"])
 
 
-def _seed_row(run: RunDirectory) -> dict[str, Any]:
-    training = run.facts().training
+def _seed_row(run: RunDirectory, rules: Contract) -> dict[str, Any]:
+    facts = run.facts()
+    training, verdict = facts.training, judge(facts, rules)
     if training is None or training.accuracy is None:
         raise InputError(f"{run.path}: has no accuracy to record.")
     by_epoch = training.accuracy_by_epoch
@@ -132,5 +136,7 @@ def _seed_row(run: RunDirectory) -> dict[str, Any]:
         "last5": fmean(by_epoch[-LAST:]) if by_epoch else None,
         "seconds": round(sum(row["seconds"] for row in run.timing()), 1),
         "loss": training.loss,
+        "verdict": verdict.verdict,
+        "not_met": [clause.name for clause in verdict.clauses if clause.state != "met"],
         "weights_sha256": sha256(run.read(rundir.WEIGHTS)),
     }
