@@ -102,7 +102,7 @@ def claims_table(records: Sequence[dict[str, Any]]) -> str:
 def _verdicts(rows: Sequence[dict[str, Any]]) -> str:
     words = [row["verdict"] + (f": {', '.join(row['not_met'])}" if row["not_met"] else "") for row in rows]
     if len(set(words)) == 1:
-        return words[0]
+        return str(words[0])
     return f"met by {sum(row['verdict'] == 'met' for row in rows)} of {len(rows)} seeds"
 
 
