@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from budgetnet import zoo
+from budgetnet.cli import main
 
 TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
 
@@ -180,13 +181,31 @@ def test_train_in_json_keeps_stdout_for_the_document(tmp_path: Path) -> None:
         (("record", "nowhere", "--out", "x"), "no such run directory"),
     ],
 )
-def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    process = budgetnet(*words, folder=tmp_path, code=2)
-    assert sentence in process.stderr
-    assert process.stderr.startswith("budgetnet: ")
-    assert process.stderr.count("\n") == 1
-    assert process.stdout == ""
+def test_wrong_input_is_one_sentence_and_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    sentence: str,
+) -> None:
+    # In this process, which has torch already: a process for each would be a minute of imports.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["budgetnet", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    shown = capsys.readouterr()
+    assert stop.value.code == 2
+    assert sentence in shown.err
+    assert shown.err.startswith("budgetnet: ")
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_input_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) -> None:
+    process = budgetnet("train", "one-pol", folder=tmp_path, code=2)
+    assert process.stderr.startswith("budgetnet: The zoo has no network 'one-pol'")
+    assert process.stdout == ""
 
 
 def test_an_unknown_command_and_option_exit_with_2() -> None:
