@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Each command imports what it needs when it runs; nothing is decided here.
 
-Wrong input is one sentence on stderr and exit code 2. `--json` gives a command's result on stdout, alone. The commands stand in the
-order in which the help shows them.
+Wrong input is one sentence on stderr and exit code 2. `--json` gives a command's result on stdout, alone. The files of this
+folder each hold a family of commands.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from budgetnet.cli import networks, runs, shelves
+from budgetnet.cli import auditing, networks, runs, shelves
 from budgetnet.cli.options import app
 from budgetnet.errors import Diverged, InputError
 from budgetnet.interruption import Interrupted
 from budgetnet.version import __version__
 
-__all__ = ["app", "main", "networks", "runs", "shelves"]
+__all__ = ["app", "auditing", "main", "networks", "runs", "shelves"]
 
 WRONG_INPUT = 2
 
