@@ -50,7 +50,7 @@ def main() -> None:
         classes=len(dataset.class_names),
         position=Position(),
         generator_states={},
-        save=lambda _fit: None,
+        capture=lambda _fit: lambda: None,
         checkpoint_seconds=float("inf"),
         stop=StopRequest(),
         progress=KerasLines(),

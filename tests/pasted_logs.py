@@ -159,7 +159,10 @@ def bar_glued_loop(rows: Sequence[Row] | None = None) -> str:
 def basic_loop(rows: Sequence[Row] | None = None) -> str:
     """PyTorch's own example: batches, then `(99%)`."""
     return "\n".join(
-        "\n".join(f"Train Epoch: {e} [{k * 10000}/60000 ({k * 17}%)]\tLoss: 0.0{300 - k}" for k in range(6))
+        "\n".join(
+            f"Train Epoch: {e} [{k * 10000}/60000 ({k * 17}%)]\tLoss: {2.3 if e == 1 and k == 0 else (300 - k) / 10000:.4f}"
+            for k in range(6)
+        )
         + f"\n\nTest set: Average loss: {c:.4f}, Accuracy: {round(d * 10000)}/10000 ({100 * d:.0f}%)\n"
         for e, a, b, c, d in rows or figures()
     )

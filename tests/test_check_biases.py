@@ -172,3 +172,16 @@ def test_a_normalization_shift_is_no_bias(network: Callable[[], nn.Module], numb
     assert [shift.numbers for shift in facts.normalization_shifts] == [numbers]
     assert facts.parameters.total == total
     assert states(network())["biases"] == "met"
+
+
+def test_a_normalization_without_statistics_has_a_shift_and_no_bias() -> None:
+    class OfEachImage(Base):
+        def prepare(self) -> None:
+            self.normalization = nn.InstanceNorm2d(8, affine=True)
+
+        def middle(self, f: Tensor) -> Tensor:
+            return self.normalization(f)
+
+    facts = facts_of(OfEachImage())
+    assert facts.biases == ()
+    assert sum(finding.numbers for finding in facts.normalization_shifts) == 8

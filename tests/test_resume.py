@@ -40,10 +40,10 @@ class KillAt(Quiet):
             raise Killed
 
 
-def kill_at(out: Path, steps: int) -> RunDirectory:
-    """A run of `TINY` (10 steps an epoch) that saved after each step and was killed in step `steps`."""
+def kill_at(out: Path, steps: int, target: str = TINY) -> RunDirectory:
+    """A run (10 steps an epoch) that saved after each step and was killed in step `steps`."""
     with pytest.raises(Killed):
-        training.train(TINY, out=out, checkpoint_seconds=0, progress=KillAt(steps), **ARGUMENTS)
+        training.train(target, out=out, checkpoint_seconds=0, progress=KillAt(steps), **ARGUMENTS)
     return budgetnet.open_run(out)
 
 
@@ -68,6 +68,43 @@ def test_a_kill_after_each_third_step_changes_nothing(tmp_path: Path, uninterrup
         with pytest.raises(Killed):
             training.resume(run.path, checkpoint_seconds=0, progress=KillAt(3))
     assert ending(training.resume(run.path)) == uninterrupted
+
+
+@pytest.mark.parametrize("name", ["RandomElsewhere", "Shared"])
+def test_networks_of_the_user_s_own_resume_to_the_same_bits(tmp_path: Path, name: str) -> None:
+    target = TINY.replace(":Tiny", f":{name}")
+    wholes = [ending(training.train(target, out=tmp_path / number, **ARGUMENTS)) for number in ("first", "second")]
+    assert wholes[0] == wholes[1]
+    run = kill_at(tmp_path / "run", 15, target)
+    assert ending(training.resume(run.path)) == wholes[0]
+
+
+def test_an_edited_recipe_is_not_taken_for_the_one_that_was_started(tmp_path: Path) -> None:
+    run = kill_at(tmp_path / "run", 15)
+    run.write_json(rundir.RECIPE, {**run.recipe().model_dump(), "rate": 0.1})
+    with pytest.raises(InputError, match="has changed since the run was started"):
+        training.resume(run.path)
+
+
+def test_a_finished_run_without_its_mark_has_no_result_and_is_not_trained_over(tmp_path: Path) -> None:
+    run = training.train(TINY, out=tmp_path / "run", **ARGUMENTS)
+    before = ending(run)
+    (run.path / rundir.DONE).unlink()
+    facts = run.facts().training
+    assert facts is not None
+    assert (facts.complete, facts.accuracy, facts.loss) == (False, None, None)
+    with pytest.raises(InputError, match="'done' is gone"):
+        training.resume(run.path)
+    assert ending(run) == before
+
+
+def test_previous_is_taken_only_where_it_is_sound(tmp_path: Path) -> None:
+    run = kill_at(tmp_path / "run", 15)
+    for checkpoint in run.checkpoints():
+        (checkpoint / rundir.STATE).write_text("{}")
+    with pytest.raises(InputError, match="damaged"):
+        training.resume(run.path, previous=True)
+    assert len(run.checkpoints()) == 2
 
 
 DROPPED = {

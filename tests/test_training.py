@@ -119,8 +119,15 @@ def test_settings_reach_the_recipe_and_the_constructor(tmp_path: Path) -> None:
         (TINY, {"settings": ["validation=1437"]}, "leaves nothing to train on"),
         (TINY, {"data": "minst"}, "mnist"),
         (TINY, {"epochs": 0}, "epochs"),
-        (TINY, {"seed": -1}, "seed is 0 or more"),
+        (TINY, {"seed": -1}, "a whole number from 0, not -1"),
         (TINY, {"threads": 0}, "threads"),
+        (TINY, {"settings": ["rate=inf"]}, "rate"),
+        (TINY, {"settings": ["batch=true"]}, "batch"),
+        (TINY, {"settings": ["name=../../elsewhere"]}, "name"),
+        (TINY, {"checkpoint_seconds": float("nan")}, "checkpoint-seconds"),
+        ("code9-gap", {"settings": ["network.dropout=0.999"]}, "would leave nothing"),
+        ("code9-gap", {"settings": ["network.classes=5"]}, r"\(4, 5\); \(4, 10\) is needed"),
+        ("code9-gap", {"settings": ["network.channels=3"]}, "cannot take images"),
     ],
 )
 def test_wrong_input_is_refused_before_anything_is_made(tmp_path: Path, target: str, arguments: dict[str, Any], words: str) -> None:
@@ -148,10 +155,55 @@ def test_a_loss_that_leaves_the_road_stops_with_a_word_and_keeps_the_last_good_s
     run = budgetnet.open_run(tmp_path / "run")
     assert not run.finished
     checkpoint = run.load_checkpoint()
-    assert checkpoint is not None
+    # The first step ruins everything, so nothing that came after it may have been kept.
+    assert checkpoint is None or checkpoint.state["recent_loss"] < 10
+
+
+def test_weights_that_are_ruined_by_the_last_step_are_no_result(tmp_path: Path) -> None:
+    settings = ["validation=200", "optimizer=sgd", "rate=1e38", "batch=2000", "watch=nothing"]
+    with pytest.raises(Diverged, match=r"last good state|ruined the weights"):
+        train(tmp_path / "run", epochs=1, settings=settings)
+    assert not budgetnet.open_run(tmp_path / "run").finished
+
+
+def test_what_is_trained_is_what_is_checked(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", TINY.replace(":Tiny", ":Disguised"), epochs=1)
+    # Trained through `forward`, so the hidden layer still has the weights that it was built with.
     from safetensors.torch import load
 
-    assert all(bool(tensor.isfinite().all()) for tensor in load(checkpoint.tensors).values())
+    before = load(train(tmp_path / "again", TINY.replace(":Tiny", ":Disguised"), epochs=2).read(rundir.WEIGHTS))
+    assert torch.equal(load(run.read(rundir.WEIGHTS))["hidden.weight"], before["hidden.weight"])
+    assert not torch.equal(load(run.read(rundir.WEIGHTS))["0.weight"], before["0.weight"])
+
+
+def test_a_network_that_answers_otherwise_in_the_evaluation_proves_no_single_pass(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", TINY.replace(":Tiny", ":LooksAtTheBatch"), epochs=1)
+    verdict = budgetnet.judge(run.facts(), budgetnet.load_contract("code9"))
+    assert {clause.name: clause.state for clause in verdict.clauses}["forward_passes"] == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import sys\nsys.exit(0)\n", "fails while it is imported: SystemExit"),
+        ("import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        raise SystemExit\n", "cannot be built"),
+        ("def Net(:\n", "line 1"),
+        ("import nowhere_at_all\n", "No module named"),
+        (
+            "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+            "        self.layer = torch.nn.Conv2d(1, 10, 28)\n    def forward(self, x):\n"
+            "        return self.layer(x).flatten(1).detach()\n",
+            "cannot be trained",
+        ),
+    ],
+)
+def test_a_file_that_fails_costs_one_sentence_and_leaves_nothing(tmp_path: Path, source: str, words: str) -> None:
+    folder = tmp_path / "with.py in its name"
+    folder.mkdir()
+    (folder / "net.py").write_text(source)
+    with pytest.raises(InputError, match=words):
+        train(tmp_path / "run", f"{folder / 'net.py'}:Net")
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def test_a_changed_network_file_is_not_taken_for_the_one_that_was_trained(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from budgetnet.datasets import Split
 
+FEW = 3
 BATCH = 500
 """Fixed, because the last bits of a result may depend on it."""
 
@@ -61,6 +62,26 @@ class Evaluation:
         wrong = (self.predicted != self.labels).nonzero().flatten()
         sureness = self.log_probabilities[wrong].amax(1)
         return wrong[sureness.argsort(descending=True, stable=True)]
+
+
+def answers_alike(network: nn.Module, split: Split, evaluation: Evaluation) -> bool:
+    """Return whether a few images, sent as the check sends them (a small batch, another mode), get the evaluation's answers.
+
+    A network that looks at its batch or at torch's modes could be checked as one network and evaluated as another.
+    """
+    count = min(FEW, len(split))
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            answers = network(as_input(split.images[:count]))
+    finally:
+        network.train(training)
+    if not isinstance(answers, Tensor) or answers.shape != evaluation.log_probabilities[:count].shape:
+        return False
+    are_probabilities = bool((answers >= 0).all()) and bool(torch.allclose(answers.sum(1), torch.ones(count), atol=1e-4))
+    probabilities = answers if are_probabilities else torch.softmax(answers, 1)
+    return bool(torch.allclose(probabilities, evaluation.log_probabilities[:count].exp(), atol=1e-3))
 
 
 def as_input(images: Tensor) -> Tensor:

@@ -23,10 +23,17 @@ from budgetnet.evaluate import as_input, evaluate
 from budgetnet.interruption import Interrupted, StopRequest
 from budgetnet.optimizer import KerasAdam, KerasSGD
 from budgetnet.progress import Progress
-from budgetnet.randomness import derived_seed, generator_for
+from budgetnet.randomness import (
+    derived_seed,
+    generator_for,
+    global_generator_states,
+    global_generators_restored,
+    restore_global_generators,
+    seed_global_generators,
+)
 from budgetnet.recipe import Recipe
 from budgetnet.schedule import rate_of_epoch
-from budgetnet.state import Position
+from budgetnet.state import Position, all_finite
 from budgetnet.zoo.blocks import Dropout
 
 DIVERGED_FACTOR = 10
@@ -51,20 +58,21 @@ class Fit:
     position: Position
     generator_states: dict[str, Tensor]
     """Of the epoch under way, from a checkpoint; empty at the start of an epoch."""
-    save: Callable[[Fit], None]
-    """Keeps the present state."""
+    capture: Callable[[Fit], Callable[[], None]]
+    """Takes the present state, and returns what writes it to the disk."""
     checkpoint_seconds: float
     stop: StopRequest
     progress: Progress
     dropout_generator: torch.Generator | None = None
     last_saved: float = 0.0
-    recent_loss: float = 0.0
+    pending: Callable[[], None] | None = None
+    """Writes a state that was taken and not yet proven good: it is, once the next step's loss is."""
 
     def run(self) -> None:
         """Train up to the recipe's last epoch. Raises `Diverged`, or `Interrupted` after the state was saved."""
         self.last_saved = time.monotonic()
         self.progress.start(len(self.training), len(self.watched) if self.watched else 0)
-        with torch.random.fork_rng(devices=[]):
+        with global_generators_restored():
             while self.position.epoch < self.recipe.epochs:
                 self._epoch()
 
@@ -72,7 +80,7 @@ class Fit:
         """Return the states of the generators that are in use inside an epoch; none at its start."""
         if self.position.step == 0 or self.dropout_generator is None:
             return {}
-        return {"dropout": self.dropout_generator.get_state(), "torch": torch.get_rng_state()}
+        return {"dropout": self.dropout_generator.get_state(), **global_generator_states()}
 
     def _epoch(self) -> None:
         position, recipe = self.position, self.recipe
@@ -93,10 +101,10 @@ class Fit:
     def _set_generators(self) -> None:
         epoch = self.position.epoch
         self.dropout_generator = generator_for(self.seed, epoch, "dropout")
-        torch.manual_seed(derived_seed(self.seed, epoch, "torch"))
+        seed_global_generators(derived_seed(self.seed, epoch, "torch"))
         if self.generator_states:
             self.dropout_generator.set_state(self.generator_states["dropout"])
-            torch.set_rng_state(self.generator_states["torch"])
+            restore_global_generators(self.generator_states)
             self.generator_states = {}
         for module in self.network.modules():
             if isinstance(module, Dropout):
@@ -109,6 +117,7 @@ class Fit:
         loss = F.nll_loss(answer, labels)
         value = float(loss.detach())
         self._refuse_divergence(value)
+        self._write_pending()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -122,29 +131,43 @@ class Fit:
         self.progress.step(done, len(self.training), position.seconds, position.loss_sum / done, position.correct / done)
 
     def _refuse_divergence(self, loss: float) -> None:
-        # Before the step, so that the weights that a checkpoint may hold were never touched by such a gradient.
         where = f"in epoch {self.position.epoch + 1}, step {self.position.step + 1}"
         if not math.isfinite(loss):
             raise Diverged(f"The loss became {loss} {where}. The last good state is kept; a lower --set rate=… may help.")
-        self.recent_loss += (loss - self.recent_loss) / STEPS_OF_MEAN_LOSS
-        if self.recent_loss > DIVERGED_FACTOR * math.log(max(2, self.classes)):
+        self.position.recent_loss += (loss - self.position.recent_loss) / STEPS_OF_MEAN_LOSS
+        if self.position.recent_loss > DIVERGED_FACTOR * math.log(max(2, self.classes)):
             raise Diverged(
-                f"The loss is diverging {where}: {self.recent_loss:.1f} on average over the last steps, where guessing "
+                f"The loss is diverging {where}: {self.position.recent_loss:.3g} on average over the last steps, where guessing "
                 f"gives {math.log(self.classes):.1f}. The last good state is kept; a lower --set rate=… may help."
             )
 
     def _save_if_due(self) -> None:
         if self.stop.signal is not None:
-            self.save(self)
+            self._take_state(prove=True)
             raise Interrupted(self.stop.signal, self.path)
         if time.monotonic() - self.last_saved >= self.checkpoint_seconds:
-            self.save(self)
-            self.last_saved = time.monotonic()
+            self._take_state()
+
+    def _take_state(self, *, prove: bool = False) -> None:
+        # A single step can ruin finite weights, so a state waits for the next loss; where none will come, it must at least be finite.
+        if prove and not all_finite(self.network):
+            raise Diverged(f"The weights became NaN or infinite in epoch {self.position.epoch}. The last good state is kept.")
+        self.pending = self.capture(self)
+        self.last_saved = time.monotonic()
+        if prove:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if self.pending is not None:
+            self.pending()
+            self.pending = None
 
     def _close_epoch(self, rate: float) -> None:
         started = time.monotonic()
         position, samples = self.position, len(self.training)
         watched = evaluate(self.network, self.log_probabilities, self.watched) if self.watched else None
+        if watched and not math.isfinite(watched.loss):
+            raise Diverged(f"The loss after epoch {position.epoch + 1} is {watched.loss}. The last good state is kept.")
         row = {
             "epoch": position.epoch + 1,
             "rate": rate,
@@ -161,8 +184,8 @@ class Fit:
         position.timing.append({"epoch": row["epoch"], "seconds": round(seconds, 3)})
         position.epoch, position.step = position.epoch + 1, 0
         position.loss_sum, position.correct, position.seconds = 0.0, 0, 0.0
-        self.save(self)
-        self.last_saved = time.monotonic()
+        ends = self.stop.signal is not None or position.epoch == self.recipe.epochs
+        self._take_state(prove=ends)
         self.progress.epoch_end(row, seconds)
         if self.stop.signal is not None and position.epoch < self.recipe.epochs:
             raise Interrupted(self.stop.signal, self.path)

@@ -100,6 +100,10 @@ def _epochs(training: TrainingFacts | None, limit: EpochLimit) -> ClauseResult:
         over = math.ceil((seen - allowed) * training.training_images)
         why = f"{said}: {float(seen - allowed):.2f} epochs ({over:,} samples) over the {limit.at_most:g} allowed."
         return result("broken", round(float(seen), 6), why)
+    if not training.complete:
+        return result(
+            "unproven", round(float(seen), 6), f"{said}: how many it will be is not known; {limit.at_most:g} are allowed."
+        )
     return result("met", round(float(seen), 6), f"{said}; {limit.at_most:g} are allowed.")
 
 

@@ -5,12 +5,14 @@ serves all three once it is known which: a `Network` of the zoo tells by its typ
 """
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from budgetnet.errors import InputError
+from budgetnet.zoo.blocks import Network, Softmax
 
 TINY = 1e-7
 """Keras clips probabilities here before the logarithm."""
@@ -21,13 +23,18 @@ def log_probability_function(network: nn.Module, input_shape: tuple[int, int, in
 
     Raises `InputError` where the network cannot take such images or does not answer with one value for each class.
     """
-    logits = getattr(network, "logits", None)
-    if callable(logits) and isinstance(network, nn.Sequential):
-        return lambda images: F.log_softmax(logits(images), dim=1)
     answer = _probe(network, input_shape, classes)
+    if _is_zoo_network(network):
+        return lambda images: F.log_softmax(network.logits(images), dim=1)
     if _is_probability(answer):
         return lambda images: torch.log(network(images).clamp(TINY, 1 - TINY))
     return lambda images: F.log_softmax(network(images), dim=1)
+
+
+def _is_zoo_network(network: nn.Module) -> TypeGuard[Network]:
+    # Exactly the zoo's class with nothing put over its methods: what is trained must be what was checked.
+    plain = not {"logits", "forward", "__call__"} & vars(network).keys()
+    return type(network) is Network and plain and isinstance(network[-1], Softmax)
 
 
 def _probe(network: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Tensor:
@@ -37,7 +44,7 @@ def _probe(network: nn.Module, input_shape: tuple[int, int, int], classes: int) 
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             answer = network(images)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         words = str(error).strip().splitlines()
         raise InputError(
             f"The network {type(network).__name__} cannot take images of shape {tuple(images.shape)}: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +20,10 @@ from torch import nn
 
 from budgetnet import zoo
 from budgetnet.errors import InputError, did_you_mean
-from budgetnet.randomness import derived_seed
+from budgetnet.randomness import derived_seed, global_generators_restored, seed_global_generators
 from budgetnet.recipe import Recipe
 
+OWN_TARGET = re.compile(r"(.+\.py)(?::(.+))?")
 OWN_RECIPE_WORDS = (
     "A network of the user's own under the default recipe: Adam from 0.003 with an inverse-time schedule, batches of 128."
 )
@@ -32,7 +34,7 @@ def default_recipe(target: str) -> Recipe:
 
     The default keeps the last 5,000 training images for validation and reads the test split once, at the end.
     """
-    if ".py" not in target:
+    if not is_own(target):
         return zoo.find(target).recipe
     path, name = split_target(target)
     return Recipe(
@@ -46,9 +48,9 @@ def default_recipe(target: str) -> Recipe:
 
 def build_network(recipe: Recipe, *, seed: int, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Return the recipe's network with fresh weights drawn from `seed`; float32, channels-last kernels."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, 0, "initialisation"))
-        if ".py" in recipe.network:
+    with global_generators_restored():
+        seed_global_generators(derived_seed(seed, 0, "initialisation"))
+        if is_own(recipe.network):
             network = _call(_find_in_file(*split_target(recipe.network)), dict(recipe.network_arguments), recipe.network)
         else:
             own = {"classes": classes, "channels": input_shape[0]}
@@ -60,18 +62,23 @@ def build_network(recipe: Recipe, *, seed: int, input_shape: tuple[int, int, int
 
 def split_target(target: str) -> tuple[Path, str]:
     """Return the file and the class's name (empty where none is given) of `path/to/file.py:Class`; the file exists."""
-    path_text, _, name = target.partition(".py")
-    path = Path(path_text + ".py")
+    match = OWN_TARGET.fullmatch(target)
+    if match is None:
+        raise InputError(f"{target}: a network in a file is named as path/to/file.py:Class.")
+    path = Path(match[1])
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
-    if name and not name.startswith(":"):
-        raise InputError(f"{target}: a network in a file is named as path/to/file.py:Class.")
-    return path.resolve(), name.removeprefix(":")
+    return path.resolve(), match[2] or ""
+
+
+def is_own(target: str) -> bool:
+    """Return whether a target names a Python file of the user's, not a network of the zoo."""
+    return target not in zoo.MODULES and (OWN_TARGET.fullmatch(target) is not None or ".py" in Path(target).name)
 
 
 def source_sha256(recipe: Recipe) -> str | None:
     """Return the hash of the user's network file, None for the zoo's networks."""
-    if ".py" not in recipe.network:
+    if not is_own(recipe.network):
         return None
     return hashlib.sha256(split_target(recipe.network)[0].read_bytes()).hexdigest()
 
@@ -106,10 +113,11 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}.") from None
-    except Exception as error:
-        raise InputError(f"{path}: fails while it is imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{path}: fails while it is imported: {type(error).__name__}: {_first_line(error)}") from error
     finally:
-        sys.path.remove(str(path.parent))
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
     return module
 
 
@@ -126,5 +134,9 @@ def _call(build: Any, arguments: dict[str, Any], target: str) -> Any:
         return build(**arguments)
     except InputError:
         raise
-    except Exception as error:
-        raise InputError(f"{target}: cannot be built: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{target}: cannot be built: {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no words"])[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from budgetnet.errors import InputError, did_you_mean
 from budgetnet.facts import Frozen
@@ -20,7 +20,9 @@ Scalar = bool | int | float | str
 class Recipe(Frozen):
     """Every decision of a run but its seed and its data folder. Units stand under each field."""
 
-    name: str
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    name: str = Field(pattern=r"^\w[\w.+-]*$")
     """The zoo's name, or the class's name for a network of the user's own."""
     network: str
     """Zoo name, or `path/to/file.py:Class`."""

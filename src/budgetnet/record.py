@@ -38,14 +38,21 @@ def write_record(paths: Sequence[Path], out: Path, *, contract: str, commit: str
     seeds = [_seed(run) for run in runs]
     if len(set(seeds)) != len(seeds):
         raise InputError(f"Seed {next(seed for seed in seeds if seeds.count(seed) > 1)} comes twice; a seed counts once.")
+    existing = out / RECORD
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; a record is a folder.")
+    if existing.is_file() and json.loads(existing.read_text(encoding="utf-8")).get("name") != runs[0].recipe().name:
+        raise InputError(f"{out}: holds the record of another recipe; choose another --out.")
     document = record_document(runs, contract=contract, commit=commit, claim=_claim(runs[0].recipe().network))
-    out.mkdir(parents=True, exist_ok=True)
-    for run in runs:
-        log = log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
-        (out / f"seed{_seed(run)}-log.txt").write_text(log + "\n", encoding="utf-8")
-    path = out / RECORD
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path, document
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for run in runs:
+            log = log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
+            (out / f"seed{_seed(run)}-log.txt").write_text(log + "\n", encoding="utf-8")
+        existing.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: the record cannot be written: {error.strerror}.") from None
+    return existing, document
 
 
 def record_document(

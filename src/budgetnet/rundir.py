@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -88,7 +89,10 @@ class RunDirectory:
 
     def identity(self) -> dict[str, Any]:
         """Return the run's seed, the command that makes it again, and what ties it to a network file of the user's."""
-        return self._json_object(RUN)
+        identity = self._json_object(RUN)
+        if not isinstance(identity.get("seed"), int):
+            raise InputError(f"{self.path / RUN}: names no seed.")
+        return identity
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the run was computed with: program, torch, threads, processor, data."""
@@ -96,7 +100,10 @@ class RunDirectory:
 
     def log(self) -> list[dict[str, Any]]:
         """Return a row for each epoch that is complete."""
-        return self._json_lines(LOG)
+        rows = self._json_lines(LOG)
+        if not all(isinstance(row.get("samples_seen"), int) and isinstance(row.get("epoch"), int) for row in rows):
+            raise InputError(f"{self.path / LOG}: a row lacks its epoch or its samples_seen.")
+        return rows
 
     def timing(self) -> list[dict[str, Any]]:
         """Return the seconds of each epoch that is complete."""
@@ -110,11 +117,18 @@ class RunDirectory:
             facts = Facts.model_validate_json(self.read(FACTS))
         except ValidationError as error:
             raise InputError(f"{self.path / FACTS}: not a file of facts: {explain(error)}") from None
-        rows = self.log()
-        if self.finished or facts.training is None or not rows:
+        if self.finished or facts.training is None:
             return facts
-        seen = facts.training.model_copy(update={"samples_seen": int(rows[-1]["samples_seen"])})
-        return facts.model_copy(update={"training": seen})
+        # Without `done` nothing vouches for a result, so an unfinished run has none, whatever its file says.
+        seen = [int(row["samples_seen"]) for row in self.log()[-1:]] + [int(path.name) for path in self.checkpoints()[-1:]]
+        unfinished = {
+            "samples_seen": max(seen, default=0),
+            "complete": False,
+            "accuracy": None,
+            "loss": None,
+            "forward_passes": None,
+        }
+        return facts.model_copy(update={"training": facts.training.model_copy(update={**unfinished, "accuracy_by_epoch": None})})
 
     def evaluation(self) -> dict[str, Any]:
         """Return the evaluation on the test split."""
@@ -141,11 +155,11 @@ class RunDirectory:
 
     def write_json(self, name: str, value: Any) -> None:
         """Replace the file `name` by `value` as indented JSON."""
-        self.write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        self.write(name, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
     def write_lines(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Replace the file `name` by one line of JSON for each row."""
-        self.write(name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        self.write(name, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
 
     def finish(self, results: Mapping[str, bytes]) -> None:
         """Write the results, then the manifest over all of them, then `done`; the checkpoints are no longer needed."""
@@ -195,6 +209,7 @@ class RunDirectory:
         if previous:
             if len(kept) < KEPT_CHECKPOINTS:
                 raise InputError(f"{self.path}: there is no previous checkpoint; {len(kept)} kept.")
+            verify_manifest(kept[-2], (STATE_TENSORS, STATE))
             shutil.rmtree(kept.pop())
         if not kept:
             return None
@@ -242,7 +257,7 @@ class RunDirectory:
         return rows
 
     def _how_to_resume(self) -> str:
-        return f"Go on with: budgetnet train --resume {self.path}"
+        return f"Go on with: budgetnet train --resume {shlex.quote(str(self.path))}"
 
 
 def create_run(path: Path, recipe: Recipe, *, identity: dict[str, Any], fingerprint: dict[str, Any]) -> RunDirectory:
@@ -267,8 +282,9 @@ def create_run(path: Path, recipe: Recipe, *, identity: dict[str, Any], fingerpr
     return run
 
 
-def open_run(path: Path) -> RunDirectory:
+def open_run(path: str | Path) -> RunDirectory:
     """Return the run at `path`. Raises `InputError` where there is none."""
+    path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such run directory.")
     if not (path / RECIPE).is_file():

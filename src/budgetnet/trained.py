@@ -1,6 +1,7 @@
 """A finished run's network once more: its weights loaded, the test split sent through it, everything measured anew.
 
-This is what lets a stranger check a verdict: nothing here believes what the run says of itself but the samples it saw.
+This is what lets a stranger check a verdict. What cannot be measured again is taken as recorded: the data set's name, the samples seen
+and, where test accuracy was printed after each epoch, that history.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from budgetnet import datasets, rundir
 from budgetnet.check import measure
 from budgetnet.datasets import Dataset
 from budgetnet.errors import InputError
-from budgetnet.evaluate import Evaluation, evaluate
+from budgetnet.evaluate import Evaluation, answers_alike, evaluate
 from budgetnet.facts import Facts
 from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network, source_sha256
@@ -30,6 +31,8 @@ def load_trained(run: RunDirectory, dataset: Dataset) -> nn.Module:
     recipe = run.recipe()
     check_source(recipe, run.identity(), run)
     network = build_network(recipe, seed=0, input_shape=dataset.shape, classes=len(dataset.class_names))
+    # Asked once before its weights are loaded, so that lazy layers have their shapes.
+    log_probability_function(network, dataset.shape, len(dataset.class_names))
     load_network(network, load(run.read(rundir.WEIGHTS)))
     return network.eval()
 
@@ -50,8 +53,14 @@ def measure_again(run: RunDirectory, *, data_dir: str | Path | None = None) -> F
     dataset = datasets.load(run.recipe().data, data_dir=Path(data_dir) if data_dir else None)
     network = load_trained(run, dataset)
     evaluation = evaluate(network, log_probability_function(network, dataset.shape, len(dataset.class_names)), dataset.test)
+    passes = 1 if answers_alike(network, dataset.test, evaluation) else None
     training = recorded.training.model_copy(
-        update={"accuracy": evaluation.accuracy, "loss": evaluation.loss, "test_images": evaluation.images, "forward_passes": 1}
+        update={
+            "accuracy": evaluation.accuracy,
+            "loss": evaluation.loss,
+            "test_images": evaluation.images,
+            "forward_passes": passes,
+        }
     )
     return Facts(network=measure(network, name=recorded.network.name, input_shape=dataset.shape), training=training)
 

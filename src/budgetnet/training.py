@@ -8,31 +8,33 @@ evaluation, the network is measured, and the results are written with `done` las
 from __future__ import annotations
 
 import json
-import shlex
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from budgetnet import datasets, rundir
 from budgetnet.allocator import keep_freed_memory
 from budgetnet.check import measure
-from budgetnet.datasets import Dataset, Split
-from budgetnet.errors import InputError
-from budgetnet.evaluate import Evaluation, evaluate
+from budgetnet.datasets import Dataset
+from budgetnet.durable import MANIFEST, sha256
+from budgetnet.errors import Diverged, InputError
+from budgetnet.evaluate import Evaluation, answers_alike, evaluate
 from budgetnet.facts import Facts, TrainingFacts
 from budgetnet.fingerprint import differences, take_fingerprint
 from budgetnet.fit import Fit
 from budgetnet.interruption import listening
 from budgetnet.loss import log_probability_function
-from budgetnet.networks import build_network, default_recipe, source_sha256
-from budgetnet.optimizer import make_optimizer
+from budgetnet.networks import build_network
+from budgetnet.optimizer import KerasAdam, KerasSGD, make_optimizer
+from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, splits, with_affordable_validation
 from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
 from budgetnet.rundir import RunDirectory
-from budgetnet.state import Position, capture, restore
+from budgetnet.state import Position, as_safetensors, capture, network_tensors, restore
 from budgetnet.trained import check_source
 
 CHECKPOINT_SECONDS = 20.0
@@ -57,15 +59,17 @@ def train(
     defaults to `runs/NAME-DATA-seedSEED` and must be free. Raises `InputError` for wrong input, `Diverged`, and `Interrupted` after
     Ctrl-C or SIGTERM with the state saved.
     """
-    recipe = _decide_recipe(name, data, epochs, settings or [])
-    if seed < 0:
-        raise InputError(f"A seed is 0 or more, not {seed}.")
-    path = Path(out) if out is not None else Path("runs") / _run_name(recipe, seed)
+    recipe = decide_recipe(name, data, epochs, list(settings or []))
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"A seed is a whole number from 0, not {seed!r}.")
+    _refuse_negative("checkpoint_seconds", checkpoint_seconds)
+    path = Path(out) if out is not None else Path("runs") / run_name(recipe, seed)
     _set_threads(threads)
     dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
-    _check_fits(recipe, seed, dataset)
+    recipe = with_affordable_validation(recipe, name, list(settings or []), dataset)
+    check_fits(recipe, seed, dataset)
     fingerprint = take_fingerprint(dataset.sha256)
-    run = rundir.create_run(path, recipe, identity=_identity(recipe, seed), fingerprint=fingerprint)
+    run = rundir.create_run(path, recipe, identity=identity_of(recipe, seed), fingerprint=fingerprint)
     with run.locked():
         _carry_out(run, recipe, seed, dataset, checkpoint_seconds, progress or Quiet(), previous=False)
     return run
@@ -86,9 +90,14 @@ def resume(
     A finished run is returned as it is.
     """
     run = rundir.open_run(Path(path))
+    _refuse_negative("checkpoint_seconds", checkpoint_seconds)
     if run.finished:
         run.verify()
         return run
+    if (run.path / MANIFEST).exists() and not run.checkpoints():
+        raise InputError(
+            f"{run.path}: was finished, but its file {rundir.DONE!r} is gone; it is not trained again over its results."
+        )
     with run.locked():
         recipe, identity, old = run.recipe(), run.identity(), run.fingerprint()
         check_source(recipe, identity, run)
@@ -113,20 +122,16 @@ def _carry_out(
     network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
     facts = measure(network, name=recipe.name, input_shape=dataset.shape)
     log_probabilities = log_probability_function(network, dataset.shape, classes)
-    training, watched = _splits(recipe, dataset)
+    training, watched = splits(recipe, dataset)
     optimizer = make_optimizer(recipe, network.parameters())
     position = Position()
     generator_states: dict[str, Tensor] = {}
     checkpoint = run.load_checkpoint(previous=previous)
     if checkpoint is not None:
+        _refuse_edited(run, checkpoint.state.pop("origin", None))
         position, generator_states = restore(checkpoint, network, optimizer)
     progress_facts = _training_facts(recipe, seed, dataset, position, None)
     run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
-
-    def save_state(fit: Fit) -> None:
-        run.save_checkpoint(fit.position.samples_seen, capture(fit.position, network, optimizer, fit.generators()))
-        if fit.position.step == 0:
-            _write_log(run, fit.position)
 
     with listening() as stop:
         Fit(
@@ -141,28 +146,55 @@ def _carry_out(
             classes=classes,
             position=position,
             generator_states=generator_states,
-            save=save_state,
+            capture=_state_taker(run, network, optimizer),
             checkpoint_seconds=checkpoint_seconds,
             stop=stop,
             progress=progress,
         ).run()
-        _write_log(run, position)
+        # A kill between the last checkpoint and its log leaves the log one epoch behind.
+        _write_log(run, {"log": position.log, "timing": position.timing})
         evaluation = evaluate(network, log_probabilities, dataset.test)
-        trained = Facts(
-            network=measure(network, name=recipe.name, input_shape=dataset.shape),
-            training=_training_facts(recipe, seed, dataset, position, evaluation),
+        if not math.isfinite(evaluation.loss):
+            raise Diverged(
+                f"The loss on the test split is {evaluation.loss}: the last step ruined the weights. A lower --set rate=… may help."
+            )
+        alike = answers_alike(network, dataset.test, evaluation)
+        seen = _training_facts(recipe, seed, dataset, position, evaluation, alike=alike)
+        facts = measure(network, name=recipe.name, input_shape=dataset.shape)
+        run.finish(_results(network, dataset, evaluation, Facts(network=facts, training=seen)))
+
+
+def _state_taker(run: RunDirectory, network: nn.Module, optimizer: KerasAdam | KerasSGD) -> Callable[[Fit], Callable[[], None]]:
+    origin = _origin(run)
+
+    def take(fit: Fit) -> Callable[[], None]:
+        samples, ends_epoch = fit.position.samples_seen, fit.position.step == 0
+        taken = capture(fit.position, network, optimizer, fit.generators())
+        taken.state["origin"] = origin
+
+        def write() -> None:
+            run.save_checkpoint(samples, taken)
+            if ends_epoch:
+                _write_log(run, taken.state)
+
+        return write
+
+    return take
+
+
+def _origin(run: RunDirectory) -> str:
+    return sha256(run.read(rundir.RECIPE) + run.read(rundir.RUN))
+
+
+def _refuse_edited(run: RunDirectory, origin: str | None) -> None:
+    if origin != _origin(run):
+        raise InputError(
+            f"{run.path}: {rundir.RECIPE} or {rundir.RUN} has changed since the run was started; give it its old content."
         )
-        run.finish(_results(network, dataset, evaluation, trained))
-
-
-def _splits(recipe: Recipe, dataset: Dataset) -> tuple[Split, Split | None]:
-    training, validation = dataset.hold_out(recipe.validation)
-    watched = {"nothing": None, "validation": validation, "test": dataset.test}[recipe.watch]
-    return training, watched
 
 
 def _training_facts(
-    recipe: Recipe, seed: int, dataset: Dataset, position: Position, evaluation: Evaluation | None
+    recipe: Recipe, seed: int, dataset: Dataset, position: Position, evaluation: Evaluation | None, *, alike: bool = False
 ) -> TrainingFacts:
     by_epoch = tuple(row["val_accuracy"] for row in position.log) if recipe.watch == "test" else None
     return TrainingFacts(
@@ -175,7 +207,7 @@ def _training_facts(
         loss=evaluation.loss if evaluation else None,
         test_images=evaluation.images if evaluation else None,
         accuracy_by_epoch=by_epoch,
-        forward_passes=1 if evaluation else None,
+        forward_passes=1 if evaluation and alike else None,
     )
 
 
@@ -199,60 +231,22 @@ def _results(network: nn.Module, dataset: Dataset, evaluation: Evaluation, facts
             for index, row in zip(wrong, probabilities, strict=True)
         ],
     }
-    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     return {
-        rundir.WEIGHTS: save(weights),
-        rundir.MISCLASSIFIED: save({"images": dataset.test.images[wrong].contiguous()}),
+        rundir.WEIGHTS: as_safetensors(network_tensors(network)),
+        rundir.MISCLASSIFIED: as_safetensors({"images": dataset.test.images[wrong]}),
         rundir.EVALUATION: (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
         rundir.FACTS: facts.model_dump_json(indent=1).encode(),
     }
 
 
-def _write_log(run: RunDirectory, position: Position) -> None:
-    run.write_lines(rundir.LOG, position.log)
-    run.write_lines(rundir.TIMING, position.timing)
+def _write_log(run: RunDirectory, state: dict[str, Any]) -> None:
+    run.write_lines(rundir.LOG, state["log"])
+    run.write_lines(rundir.TIMING, state["timing"])
 
 
-def _decide_recipe(name: str | Recipe, data: str | None, epochs: int | None, settings: list[str]) -> Recipe:
-    recipe = name if isinstance(name, Recipe) else default_recipe(str(name))
-    if data is not None:
-        own = data not in datasets.DATA_SETS and Path(data).exists()
-        # A run must find its data again from wherever it is resumed.
-        recipe = recipe.varied(data=str(Path(data).resolve()) if own else data)
-    recipe = recipe.with_settings(settings)
-    return recipe if epochs is None else recipe.varied(epochs=epochs)
-
-
-def _check_fits(recipe: Recipe, seed: int, dataset: Dataset) -> None:
-    # Before a directory is made: a network that cannot be built or cannot take the images leaves nothing behind.
-    classes = len(dataset.class_names)
-    network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
-    log_probability_function(network, dataset.shape, classes)
-    _splits(recipe, dataset)
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise InputError(f"{recipe.network}: has no trainable parameters.")
-
-
-def _identity(recipe: Recipe, seed: int) -> dict[str, Any]:
-    return {"seed": seed, "command": command_for(recipe, seed), "network_source_sha256": source_sha256(recipe)}
-
-
-def command_for(recipe: Recipe, seed: int) -> str:
-    """Return the command line that makes the run again, from the recipe's differences to the one its network comes with."""
-    base = default_recipe(recipe.network).varied(data=recipe.data, epochs=recipe.epochs)
-    words = ["budgetnet", "train", recipe.network, "--data", recipe.data, "--seed", str(seed), "--epochs", str(recipe.epochs)]
-    own, other = recipe.model_dump(), base.model_dump()
-    for field in own:
-        if field == "network_arguments":
-            for key, value in own[field].items():
-                words += ["--set", f"network.{key}={json.dumps(value) if not isinstance(value, str) else value}"]
-        elif own[field] != other[field] and field not in {"name", "strategy"}:
-            words += ["--set", f"{field}={own[field]}"]
-    return shlex.join(words)
-
-
-def _run_name(recipe: Recipe, seed: int) -> str:
-    return f"{recipe.name}-{Path(recipe.data).stem}-seed{seed}"
+def _refuse_negative(name: str, seconds: float) -> None:
+    if math.isnan(seconds) or seconds < 0:
+        raise InputError(f"--{name.replace('_', '-')} takes 0 or more seconds, not {seconds}.")
 
 
 def _set_threads(threads: Any) -> None:

@@ -15,7 +15,7 @@ from budgetnet.audit.clauses_of_logs import clauses_of_log
 from budgetnet.audit.counts import count_findings
 from budgetnet.audit.handin import HandIn, read_hand_in, same_at_printed_digits
 from budgetnet.audit.logs import MOST_LOGS, MOST_ROWS
-from budgetnet.audit.outcomes import accuracy_findings, epoch_findings, result_findings
+from budgetnet.audit.outcomes import accuracy_findings, epoch_findings, result_findings, run_findings
 from budgetnet.audit.presenting import audit_text
 from budgetnet.audit.rates import schedule_of
 from budgetnet.audit.sizes import batch_size, microseconds, samples_of
@@ -47,6 +47,7 @@ def audit_file(path: Path, contract: Contract | None = None) -> Document:
     findings = [
         *start_findings(hand_in),
         *result_findings(hand_in),
+        *run_findings(hand_in),
         *accuracies,
         *epochs,
         *count_findings(hand_in),

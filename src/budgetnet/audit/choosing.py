@@ -29,18 +29,34 @@ RATE = re.compile(
 KEEP = re.compile(
     r"save_best_only\s{0,2}=\s{0,2}true|val_\w{1,20} improved from [^\n]{1,60} saving|(?:test|val\w*)\s(?:loss"
     r"|acc\w*)\s{1,3}(?:has\s{1,3})?(?:de|in)creased\s{0,2}\([^)\n]{1,60}\)[^\n]{0,6}\s{0,3}saving|"
-    r"\bnew best\b[^\n]{0,60}\bsav|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|load\w{0,3}|took|take|pick\w{0,3}"
+    r"['\"]?\b\w{1,30}['\"]? reached [\d.]{1,12} \(best [^)\n]{1,20}\), saving model|\bbest_model_path\b|ckpt_path\s{0,2}=\s{0,2}['\"]best"
+    r"|\bsave_best(?:_model)?\s{0,2}[(=](?!\s{0,2}false)|\bsave_top_k\s{0,2}=\s{0,2}[1-9]|\bload_best_model_at_end\s{0,2}=\s{0,2}true"
+    r"|\bcheckpoint\(\s{0,2}monitor\s{0,2}=|\bmodelcheckpoint\(|\bbest\b[^\n]{0,40}\.(?:pth?|ckpt|h5|keras)\b[^\n]{0,40}\bsaved\b"
+    r"|\b(?:saving|saved)\b[^\n]{0,20}\bbest\b|\bbest\b[^.\n]{0,30}\b(?:model|weights|checkpoint)\b[^.\n]{0,20}\bsav"
+    r"|\bnew best\b[^\n]{0,60}\bsav|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|load\w{0,3}|took|take|pick\w{0,3}"
     r"|chose|selected|submit\w{0,4})\b[^.\n]{0,30}\b(?:best|highest)\b[^.\n]{0,40}\b(?:test|val\w*|epoch)\b",
     re.IGNORECASE,
 )
 NEGATED = re.compile(
     r"(?:\bno\b|\bnot\b|\bwithout\b|\bnever\b|n't\b|\binstead of\b|\bavoid\w*|\bneither\b|\bnor\b)[^.;\n]{0,40}$", re.IGNORECASE
 )
-MONITOR = re.compile(r"monitor\s{0,2}=\s{0,2}['\"](\w{1,30})['\"]")
+MONITOR = re.compile(r"\b(?:monitor|metric_for_best_model|score_name)\s{0,2}=\s{0,2}['\"]([\w/ -]{1,40})['\"]")
+BETTER = re.compile(
+    r"^\s{0,40}if\s{1,3}\(?(?:(?P<left>[\w.\[\]'\"-]{1,40})\s{0,2}>=?\s{0,2}(?:self\.)?(?P<best>\w{0,20}(?:best|max|highest)\w{0,20})"
+    r"|(?:self\.)?\w{0,20}best\w{0,20}\s{0,2}<=?\s{0,2}(?P<right>[\w.]{1,40})|(?P<lower>\w{0,20}loss\w{0,20})\s{0,2}<=?\s{0,2}(?:self\.)?\w{0,20}"
+    r"(?:best|min|lowest)\w{0,20})"
+)
+SAVES = re.compile(
+    r"torch\.save\(|\bsave_weights\(|\.save\(|\bdeepcopy\(|state_dict\(\)|save_model\(|save_checkpoint\(|pickle\.dump\("
+)
+WITHIN = 6
+ON_TEST = re.compile(r"test", re.IGNORECASE)
+ON_VALIDATION = re.compile(r"val|dev", re.IGNORECASE)
+VALIDATED = re.compile(r"\bval|_val|\bdev_", re.IGNORECASE)
 ON_TRAINING = {"loss", "acc", "accuracy", "train_loss", "train_acc", "training_loss"}
 IMPORT = re.compile(r"\s{0,20}(?:from\s|import\s|#)")
-TEST_SAID = re.compile(r"\btest", re.IGNORECASE)
-WORDS = ("stop", "restor", "plateau", "scheduler", "rate", "lr", "sav", "best", "highest")
+TEST_SAID = re.compile(r"(?:\b|_)test", re.IGNORECASE)
+WORDS = ("stop", "restor", "plateau", "scheduler", "rate", "lr", "sav", "best", "highest", "checkpoint")
 """No pattern matches without one of them."""
 KINDS = (
     (STOP, "to stop", "A run of a fixed number of epochs, or one stopped by a validation part of the training images."),
@@ -60,6 +76,10 @@ def choice_findings(hand_in: HandIn) -> tuple[list[Found], list[Found]]:
     watched = set(hand_in.watched)
     for pattern, purpose, proof in KINDS:
         places = list(_places(hand_in.lines, pattern))
+        if pattern is KEEP:
+            places = sorted([*places, *_kept_in_code(hand_in.lines)])
+        if _validation_apart(hand_in):
+            places = [place for place in places if not ON_VALIDATION.search(place[2]) or TEST_SAID.search(place[2])]
         if not places or (pattern is KEEP and _last_epoch_counted(hand_in)):
             continue
         line, text, _ = places[0]
@@ -93,9 +113,69 @@ def _places(lines: list[Line], pattern: re.Pattern[str]) -> Iterator[tuple[int, 
             monitors = set(MONITOR.findall(call))
             if monitors and monitors <= ON_TRAINING:
                 continue
+            if "checkpoint(" in match[0].lower() and not _keeps_best(call, monitors):
+                continue
+            yield line.number, text, " ".join([match[0], *sorted(monitors)])
+            continue
         elif on_training:
             continue
         yield line.number, text, match[0]
+
+
+def _keeps_best(call: str, monitors: set[str]) -> bool:
+    """Return whether a checkpoint callback keeps the best epoch alone: Keras when it is told to, Lightning when it watches something."""
+    if re.search(r"save_best_only\s{0,2}=\s{0,2}true", call, re.IGNORECASE):
+        return True
+    every = re.search(
+        r"save_best_only\s{0,2}=\s{0,2}false|save_top_k\s{0,2}=\s{0,2}(?:-1|0)|save_weights_only|save_freq|\bperiod\b",
+        call,
+        re.IGNORECASE,
+    )
+    lightning = re.search(
+        r"save_top_k|dirpath|\bmode\s{0,2}=|callbacks\.ModelCheckpoint\(monitor|ModelCheckpoint\(\s{0,2}monitor", call
+    )
+    return bool(monitors and lightning and not every)
+
+
+def _kept_in_code(lines: list[Line]) -> Iterator[tuple[int, str, str]]:
+    """Yield where code keeps weights below `if accuracy > best`, with the words that say what the accuracy was measured on."""
+    for place, line in enumerate(lines):
+        match = BETTER.match(line.text[:300]) if line.text.lstrip()[:2] == "if" else None
+        if match is None or line.kind == "output":
+            continue
+        indent = len(line.text) - len(line.text.lstrip())
+        for below in lines[place + 1 : place + 1 + WITHIN]:
+            if below.text.strip() and len(below.text) - len(below.text.lstrip()) <= indent:
+                break
+            if SAVES.search(below.text[:300]) and not below.text.lstrip().startswith("#"):
+                name = match["left"] or match["right"] or match["lower"]
+                if said := _measured_on(lines, name):
+                    yield line.number, line.text, said
+                break
+
+
+def _measured_on(lines: list[Line], name: str) -> str:
+    """Return the words of a variable: its name, and what it was computed from; empty where neither says which images."""
+    if ON_TEST.search(name) or (ON_VALIDATION.search(name) and not name.startswith("eval")):
+        return name
+    short = re.split(r"[.\[]", name)[0]
+    given = re.compile(rf"\b{re.escape(short)}\b[\w\s,]{{0,40}}=(?!=)([^\n]{{1,120}})")
+    words = " ".join(match[1] for line in lines if short in line.text[:300] and (match := given.search(line.text[:300])))
+    if "train" in name or not (ON_TEST.search(words) or VALIDATED.search(words)):
+        return ""
+    return f"{name} val" if VALIDATED.search(words) else f"{name} test"
+
+
+def _validation_apart(hand_in: HandIn) -> bool:
+    """Return whether the logs show a validation part and the test split beside each other: then `val` is not the test."""
+    rows = [log.rows[-1] for log in hand_in.logs]
+    texts = [hand_in.text(row.line) for row in rows] + [
+        line.text[:600] for line in hand_in.lines if "acc" in line.text[:600] and "|" in line.text[:600]
+    ][:50]
+    beside = any(
+        re.search(r"(?<![a-z])val", text, re.IGNORECASE) and re.search(r"(?<![a-z])test", text, re.IGNORECASE) for text in texts
+    )
+    return beside or (hand_in.said.held_out and not hand_in.said.test_watched)
 
 
 def _trained_on(lines: list[Line]) -> bool:

@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from typing import Literal
 
 from budgetnet.audit.metrics import fraction, number_unit
+from budgetnet.audit.owners import QUOTE, Section, Whose, clauses, quoted_task, whose_at
 from budgetnet.audit.scores import SCORE
 from budgetnet.audit.words import Claim, Line, Value
 
-Label = Literal["plain", "final", "best", "training", "limit", "target", "mean", "trainable", "non-trainable", "total"]
+Label = Literal["plain", "final", "best", "training", "limit", "target", "mean", "other", "trainable", "non-trainable", "total"]
 ACCURACY = re.compile(
     r"(?<![\d.,/_-])(?P<number>\d{1,3}(?:\.\d{1,18})?|0?\.\d{2,18})\s?(?P<percent>%|percent\b|pct\b)?(?![\d/_])(?!\.\d)"
 )
 ABOUT_ACCURACY = re.compile(r"accura|\bacc\b|evaluat|\bscore|\breach|achiev|\btest set|\bval\b|validation", re.IGNORECASE)
+EPOCH_FIGURE = re.compile(r"\b9\d\.\d{1,4}\s?%?[^.\n]{0,60}\bepoch|\bepoch\b[^.\n]{0,60}\b9\d\.\d{1,4}\s?%", re.IGNORECASE)
+"""«99.41 % already in epoch 6» names no accuracy, and is one."""
 PARAMETERS = re.compile(
     r"(?:(?P<left>\d{1,3}(?:,\d{2,3}){1,3}|\d{3,9}|\d{1,4}(?:\.\d{1,3})?\s?[kKmM])\s{1,3}(?:(?:total|trainable"
     r"|learnable|model)\s)?param\w{0,12}"
@@ -32,21 +35,25 @@ EPOCHS = re.compile(
     r"|used)?\s{0,2}[:=-]{1,2}\s{0,3}(?P<right>\d{1,4})\b(?!\s{0,2}[/.%])",
     re.IGNORECASE,
 )
-TARGET = re.compile(
-    r"\btarget|\bgoal|\baim|\bobjective|\brequire|\bconstraint|\bshould\b|\bmust\b|\bneed|\bexpect"
-    r"|\bassignment\b(?! ?\d)|(?<!able )(?<!managed )\bto (?:achieve|reach|get)\b|"
-    r"\bdeadline|\bat least|\bminimum|\bthreshold|\bchallenge|\ballowed|copy and paste|\bsubmit|\bwrite the|\btry to|\bhope",
-    re.IGNORECASE,
-)
-TARGET_TITLE = re.compile(
-    r"target|objective|assignment\b(?! ?\d)|requirement|constraint|problem|goal|task\b|rules|contract|criteria"
-    r"|what is asked|question",
-    re.IGNORECASE,
-)
 LIMIT = re.compile(
     r"(?:under|less than|fewer than|below|at most|within|up to|max(?:imum)? of|more than|over|above|exceed\w*"
     r"|cross\w*|at least|greater than|[<>≤≥]=?|~|about|around|approx\w*|nearly|almost"
     r"|close to)\s{0,3}(?:of\s)?(?:the\s)?[\d.,]*\s{0,2}$",
+    re.IGNORECASE,
+)
+AT_MOST = re.compile(r"[\s,(]{0,3}(?:at (?:the )?most|or (?:fewer|less|under)|max(?:imum)?\b|tops\b|and no more)", re.IGNORECASE)
+NUMBERED = r"(?:epoch\s?#?(?P<one>\d{1,4})|(?P<other>\d{1,4})(?:st|nd|rd|th) epoch)(?![\d/])(?!\.\d)"
+IN_EPOCH_AFTER = re.compile(
+    r"\s?%?\s?(?:test |val\w* )?(?:accuracy\s)?[(\[]?(?:(?:already|first|once|reached|as early as|best|max)\s){0,2}"
+    r"(?:(?:in|at|on|by|@|from)\s)?(?:the\s)?" + NUMBERED + r"(?!\s(?:on|onwards|to))",
+    re.IGNORECASE,
+)
+IN_EPOCH_BEFORE = re.compile(
+    r"(?<!after )(?<!since )(?<!until )(?<!before )(?<!from )(?:the )?"
+    + NUMBERED
+    + r"[\s:,=)\]–-]{1,4}(?:(?:it|we|already|has|had|have|"
+    r"gives|gave|shows|showed|reached|reaches|at|with|is|was|the|a|of|an|network|net|model|test|val|validation|accuracy|acc|"
+    r"got|hit|hits|an accuracy)[\s:=]{1,3}){0,7}$",
     re.IGNORECASE,
 )
 BEST = re.compile(
@@ -76,7 +83,6 @@ MISSED = re.compile(
     re.IGNORECASE,
 )
 """What was not reached is no claim."""
-RESULT_TITLE = re.compile(r"result|solution|log", re.IGNORECASE)
 TITLE_REACH = 8
 DIGIT = re.compile(r"[0-9]")
 MOST_CLAIMS = 500
@@ -87,23 +93,47 @@ LEAST = 0.5
 def read_claims(lines: list[Line], used: set[int]) -> list[Claim]:
     """Return the claims in order; `used` are the lines of logs and tables."""
     found: list[Claim] = []
-    asked, best_until = False, -1
+    section, best_until = Section(), -1
+    tasks = _quoted_tasks(lines)
     for place, line in enumerate(lines):
         if line.number in used or line.kind == "code" or not line.text.strip():
+            section.unfinished, section.columns = "", ()
             continue
-        text = TAG.sub(" ", line.text[:2000]).replace("*", "").replace("`", "").replace("_", " ")
+        text = TAG.sub(" ", section.own_cells(line.text[:2000])).replace("*", "").replace("`", "").replace("_", " ")
         below = lines[place + 1].text.strip()[:200] if place + 1 < len(lines) else ""
         if words := _title(line.text[:120], below):
-            asked = bool(TARGET_TITLE.search(line.text[:120]) or TARGET.search(words)) and not RESULT_TITLE.search(words)
+            section.title(line.text[:120], words)
             best_until = place + TITLE_REACH if BEST.search(words) else -1
-        if not DIGIT.search(text):
-            continue
-        for sentence in SENTENCE.split(text):
-            if DIGIT.search(sentence):
-                found += _of_sentence(sentence, line, asked, place <= best_until)
+        else:
+            section.line(line.text[:200])
+        sentences = SENTENCE.split(text)
+        if DIGIT.search(text):
+            above: Whose = "task" if place in tasks else section.whose
+            carried = section.carried(text)
+            for sentence in sentences:
+                if DIGIT.search(sentence):
+                    found += _of_sentence(sentence, line, clauses(sentence, above, carried), place <= best_until)
+                carried = "own"
+        if len(sentences) > 1:
+            section.unfinished = ""
+        section.leave(sentences[-1])
         if len(found) > MOST_CLAIMS:
             break
     return found[:MOST_CLAIMS]
+
+
+def _quoted_tasks(lines: list[Line]) -> set[int]:
+    """Return the places of the lines in block quotes that quote the task."""
+    places: set[int] = set()
+    block: list[int] = []
+    for place, line in enumerate([*lines, Line(0, "")]):
+        if line.kind == "prose" and line.text and QUOTE.match(line.text[:12]):
+            block.append(place)
+        elif block:
+            if quoted_task([lines[other].text[:300] for other in block[:40]]):
+                places.update(block)
+            block = []
+    return places
 
 
 def _title(text: str, below: str) -> str:
@@ -116,38 +146,46 @@ def _title(text: str, below: str) -> str:
     return match["words"] if over else ""
 
 
-def _of_sentence(sentence: str, line: Line, asked: bool, best: bool) -> Iterator[Claim]:
-    target = asked or bool(TARGET.search(sentence)) or bool(MISSED.search(sentence))
+def _of_sentence(sentence: str, line: Line, owners: list[tuple[int, Whose]], best: bool) -> Iterator[Claim]:
+    missed = bool(MISSED.search(sentence)) or sentence.rstrip().endswith("?")
     short = " ".join(sentence.split())[:160]
 
-    def claim(kind: Literal["accuracy", "parameters", "epochs"], value: Value, label: Label) -> Claim:
+    def claim(
+        kind: Literal["accuracy", "parameters", "epochs"], value: Value, label: Label, place: int, epoch: int | None = None
+    ) -> Claim:
+        whose = whose_at(owners, place)
         return Claim(
             kind=kind,
             value=round(value.value, 12),
             unit=value.unit,
-            label="target" if target else label,
+            label="target" if missed or whose == "task" else "other" if whose == "others" else label,
+            epoch=epoch,
             line=line.number,
             text=short,
         )
 
-    if ABOUT_ACCURACY.search(sentence) and not SCORE.search(sentence):
-        for value, label in _accuracies(sentence):
-            yield claim("accuracy", value, "best" if best and label == "plain" else label)
+    if (ABOUT_ACCURACY.search(sentence) or EPOCH_FIGURE.search(sentence)) and not SCORE.search(sentence):
+        for value, label, match in _accuracies(sentence):
+            epoch = None if label == "limit" else epoch_beside(sentence[: match.start()], sentence[match.end() :])
+            yield claim("accuracy", value, "best" if best and label == "plain" else label, match.start(), epoch)
     if "param" in sentence.lower():
-        for value, label in _parameters(sentence):
-            yield claim("parameters", value, label)
+        for value, label, start in _parameters(sentence):
+            yield claim("parameters", value, label, start)
     for match in EPOCHS.finditer(sentence):
         before = sentence[: match.start()]
         if re.search(
-            r"(?:last|first|every|each|patience|for the|next|few|about|step)\s{0,3}[\d–-]*\s{0,2}$|per\s$", before, re.IGNORECASE
+            r"(?:last|first|every|each|patience|for the|next|few|about|step"
+            r"|initial|start\w{0,5}|after\sthe|since|from)\s{0,3}[\d–-]*\s{0,2}$|per\s$",
+            before,
+            re.IGNORECASE,
         ):
             continue
         number = match["left"] or match["right"]
-        yield claim("epochs", Value(float(number), 1.0), _epoch_label(before, sentence, match))
+        yield claim("epochs", Value(float(number), 1.0), _epoch_label(before, sentence, match), match.start())
 
 
 def _epoch_label(before: str, sentence: str, match: re.Match[str]) -> Label:
-    if LIMIT.search(before):
+    if LIMIT.search(before) or AT_MOST.match(sentence[match.end() : match.end() + 30]):
         return "limit"
     told = match["right"] or re.search(
         r"train\w*|ran\b|run\b|logs?\b|total|all|complet|for\s{0,2}$|number", before[-60:], re.IGNORECASE
@@ -155,14 +193,20 @@ def _epoch_label(before: str, sentence: str, match: re.Match[str]) -> Label:
     return "total" if told or len(sentence.split()) <= 5 else "plain"
 
 
-def _accuracies(sentence: str) -> Iterator[tuple[Value, Label]]:
+def epoch_beside(before: str, after: str) -> int | None:
+    """Return the epoch that a figure is said of: «99.41 already in epoch 6», «epoch 6: 99.41»; None where none is."""
+    match = IN_EPOCH_AFTER.match(after[:80]) or IN_EPOCH_BEFORE.search(before[-80:])
+    return int(match["one"] or match["other"]) if match else None
+
+
+def _accuracies(sentence: str) -> Iterator[tuple[Value, Label, re.Match[str]]]:
     for match in ACCURACY.finditer(sentence):
         text = match["number"]
         bare = not match["percent"]
         if bare and ("." not in text or not (text.startswith(("0.", ".")) or 90 <= float(text) < 100)):
             continue
         before, after = sentence[: match.start()], sentence[match.end() :]
-        if bare and not ABOUT_ACCURACY.search(before[-70:] + after[:25]):
+        if bare and not ABOUT_ACCURACY.search(before[-70:] + after[:25]) and epoch_beside(before, after) is None:
             continue
         if re.search(
             r"(?:loss|rate|lr|momentum|dropout|decay|error|drop|gamma|beta\w?|split)\b[^,;]{0,14}$", before, re.IGNORECASE
@@ -171,7 +215,7 @@ def _accuracies(sentence: str) -> Iterator[tuple[Value, Label]]:
         value = fraction(text, not bare)
         if value is None or value.value < LEAST or re.match(r"\s?(?:of the (?:data|images|train)|confiden|drop|split|s\b)", after):
             continue
-        yield value, _accuracy_label(before, after)
+        yield value, _accuracy_label(before, after), match
 
 
 def _accuracy_label(before: str, after: str) -> Label:
@@ -194,7 +238,7 @@ def _accuracy_label(before: str, after: str) -> Label:
     return "final" if FINAL.search(own) else "plain"
 
 
-def _parameters(sentence: str) -> Iterator[tuple[Value, Label]]:
+def _parameters(sentence: str) -> Iterator[tuple[Value, Label, int]]:
     for match in PARAMETERS.finditer(sentence):
         text = (match["left"] or match["right"]).replace(",", "").replace(" ", "")
         scale = {"k": 1e3, "m": 1e6}.get(text[-1].lower(), 1.0)
@@ -202,11 +246,11 @@ def _parameters(sentence: str) -> Iterator[tuple[Value, Label]]:
         value = Value(float(digits) * scale, number_unit(digits) * scale)
         start = match.start("left") if match["left"] else match.start("right")
         words = sentence[max(0, match.start() - 30) : start].lower()
-        if LIMIT.search(sentence[max(0, start - 24) : start]):
-            yield value, "limit"
+        if LIMIT.search(sentence[max(0, start - 24) : start]) or AT_MOST.match(sentence[match.end() : match.end() + 30]):
+            yield value, "limit", start
         elif re.search(r"non[- ]?(?:train|learn)", words):
-            yield value, "non-trainable"
+            yield value, "non-trainable", start
         elif re.search(r"train|learn", words):
-            yield value, "trainable"
+            yield value, "trainable", start
         else:
-            yield value, "total"
+            yield value, "total", start

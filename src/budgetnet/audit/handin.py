@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from budgetnet.audit.claims import read_claims
+from budgetnet.audit.experiments import Run, read_experiments
 from budgetnet.audit.logs import read_logs
 from budgetnet.audit.reading import read_lines
 from budgetnet.audit.scanning import HEADING
@@ -45,6 +46,8 @@ class HandIn:
     claims: list[Claim]
     watched: list[Watched]
     said: Said
+    experiments: list[list[Run]] = field(default_factory=list)
+    """Tables of several runs."""
     belongs: dict[int, Evaluation] = field(default_factory=dict)
     """Place of a log -> its result."""
     no_bias: Line | None = None
@@ -75,10 +78,12 @@ def read_hand_in(path: Path) -> HandIn:
     used = tabled | logged
     steps = {row.steps for log in logs for row in log.rows if row.steps}
     evaluations = read_evaluations(lines, used, steps)
-    claims = read_claims(lines, used | {result.line for result in evaluations})
+    used |= {result.line for result in evaluations}
+    experiments, row_claims, rows = read_experiments(lines, used)
+    claims = sorted([*read_claims(lines, used | rows), *row_claims], key=lambda claim: claim.line)
     said = Said.of(lines)
     watched = [watched_by(log, said) for log in logs]
-    hand_in = HandIn(str(path), lines, logs, tables, evaluations, claims, watched, said)
+    hand_in = HandIn(str(path), lines, logs, tables, evaluations, claims, watched, said, experiments)
     hand_in.belongs = _results_of_logs(hand_in)
     hand_in.no_bias, hand_in.no_dense = _said(lines, NO_BIAS, "bias"), _said(lines, NO_DENSE, "connected")
     return hand_in

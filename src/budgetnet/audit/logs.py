@@ -52,6 +52,7 @@ class _Rows:
         self.header: tuple[int, int | None] | None = None
         self.fresh = False
         self.head: Piece | None = None
+        self.frame = 0
         self.used: set[int] = set()
 
     def finished(self) -> list[EpochRow]:
@@ -64,6 +65,10 @@ class _Rows:
             return
         if piece.heading:
             self.fresh, self.open, self.head = True, None, None
+            return
+        if piece.frame:
+            self.used.add(piece.line.number)
+            self.open, self.head, self.frame = None, None, piece.line.number
             return
         if piece.header:
             self.header, self.fresh, self.open, self.head = piece.header, True, None, None
@@ -180,7 +185,7 @@ def _trainings(rows: Iterable[EpochRow]) -> list[Log]:
             log.quoted.append(row.line)
             continue
         row.counted = row.number is None
-        if log is None or row.header or _restarts(row, log):
+        if log is None or (row.header and not _resumes(row, log)) or _restarts(row, log):
             if len(logs) == MOST_LOGS:
                 break
             logs.append(Log([row]))
@@ -189,6 +194,12 @@ def _trainings(rows: Iterable[EpochRow]) -> list[Log]:
             row.number = log.last + 1 if row.number is None else row.number
             log.rows.append(row)
     return logs
+
+
+def _resumes(row: EpochRow, log: Log) -> bool:
+    """Return whether a new `Train on …` goes on with the count of epochs, as `initial_epoch` makes Keras do."""
+    header = next((other.header for other in log.rows if other.header), None)
+    return row.number is not None and 1 < row.number == log.last + 1 and header == row.header
 
 
 def _repeats(row: EpochRow, log: Log) -> bool:

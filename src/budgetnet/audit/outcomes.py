@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from budgetnet.audit.handin import HandIn, matches, same_at_printed_digits
+from budgetnet.audit.starts import RESUMED
 from budgetnet.audit.words import Claim, EpochRow, Evaluation, Found, Log, Value
 
 ACHIEVED = re.compile(
@@ -64,14 +65,42 @@ def accuracy_findings(hand_in: HandIn) -> tuple[list[Found], dict[int, str]]:
     for place, claim in enumerate(hand_in.claims):
         if claim.kind != "accuracy":
             continue
-        if claim.label in {"target", "mean", "training"}:
+        if claim.label in {"target", "mean", "other", "training"}:
             states[place] = "not held"
+        elif shown and (found := _in_its_epoch(hand_in, claim)):
+            states[place] = "contradicted"
+            findings.append(found)
         elif any(same_at_printed_digits(claim.number, result.accuracy) for result in hand_in.evaluations) and claim.label != "best":
             states[place] = "shown"
         elif shown:
             states[place], found = _held(hand_in, claim, shown)
             findings += [found] if found else []
     return findings, states
+
+
+def _in_its_epoch(hand_in: HandIn, claim: Claim) -> Found | None:
+    """Return the finding on a figure said of an epoch for which each log that shows the epoch has another."""
+    if claim.epoch is None or claim.label == "limit":
+        return None
+    others: list[tuple[EpochRow, Value]] = []
+    for place, log in enumerate(hand_in.logs):
+        if not log.watches or (hand_in.watched[place] == "validation" and not re.search(r"\bval", claim.text, re.IGNORECASE)):
+            continue
+        counted = {claim.epoch, claim.epoch - 1} if log.first == 0 else {claim.epoch}
+        rows = [(row, value) for row, value in log.watched() if row.number in counted]
+        every = [value for row in log.rows if row.number in counted for value in row.metrics.values()]
+        if any(same_at_printed_digits(claim.number, value) for value in every):
+            return None
+        others += rows[-1:]
+    if not others:
+        return None
+    row, value = others[0]
+    return hand_in.found(
+        f"The text claims {100 * claim.value:.6g} % in epoch {claim.epoch}; the log shows {100 * value.value:.6g} % there (line {row.line}).",
+        claim.text,
+        claim.line,
+        "The log of the run in which that epoch reached it.",
+    )
 
 
 def _held(hand_in: HandIn, claim: Claim, logs: Shown) -> tuple[str, Found | None]:
@@ -150,6 +179,28 @@ def _limit(hand_in: HandIn, claim: Claim, near: Shown) -> tuple[str, Found | Non
     )
 
 
+def run_findings(hand_in: HandIn) -> Iterator[Found]:
+    """Yield the rows of tables of runs that hold the best epoch of a log whose last figure stands in no row."""
+    shown = [(log, rows) for log in hand_in.logs if log.watches and (rows := log.watched())]
+    for runs in hand_in.experiments:
+        for log, rows in shown:
+            final = rows[-1][1]
+            row, best = max(rows, key=lambda item: item[1].value)
+            held = any(same_at_printed_digits(run.accuracy, final) for run in runs)
+            if held or best.value - final.value < MARGIN:
+                continue
+            sold = [run for run in runs if not run.best and same_at_printed_digits(run.accuracy, best)]
+            others = [rows[-1][1] for other, rows in shown if other is not log]
+            if sold and not any(same_at_printed_digits(sold[-1].accuracy, other) for other in others):
+                yield hand_in.found(
+                    f"The best epoch is sold as final: {100 * best.value:.6g} % is epoch {row.number}'s; the last one, epoch "
+                    f"{log.last}, ended at {100 * final.value:.6g} %, which stands in no row.",
+                    sold[-1].text,
+                    sold[-1].line,
+                    FINAL_PROOF,
+                )
+
+
 def epoch_findings(hand_in: HandIn) -> tuple[list[Found], dict[int, str]]:
     """Return the findings on claimed epochs, and the state of each claim by its place."""
     findings: list[Found] = []
@@ -160,10 +211,12 @@ def epoch_findings(hand_in: HandIn) -> tuple[list[Found], dict[int, str]]:
             continue
         claimed = int(claim.value)
         counts = [log.reached for log in logs]
-        if claim.label == "target" or (claim.label == "plain" and not _ends_there(hand_in, claim)):
+        if claim.label in {"target", "other"} or (claim.label == "plain" and not _ends_there(hand_in, claim)):
             states[place] = "not held"
         elif claimed in counts or (claim.label == "limit" and min(counts) <= claimed):
             states[place] = "shown"
+        elif min(counts) > claimed and RESUMED.search(claim.text):
+            states[place] = "not held"  # one sitting of several
         elif min(counts) > claimed:
             log = min(logs, key=lambda log: log.reached)
             states[place] = "contradicted"

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from budgetnet.audit.grids import grid_rows
+from budgetnet.audit.loops import Framed, loop_rows
 from budgetnet.audit.metrics import Reading, number_unit, readings
 from budgetnet.audit.words import Line, Value
 
@@ -65,11 +67,19 @@ class Piece:
     heading: bool = False
     loose: bool = False
     """Has figures, and neither head nor bar of its own."""
+    repeated: bool = False
+    """Its words stand in line after line: the form of a log, not of a sentence."""
+    frame: bool = False
+    """The head of a table of epochs."""
 
 
 def pieces(lines: list[Line]) -> Iterator[Piece]:
     """Yield the stretches of the lines that a log can be made of, in order."""
-    for line in lines:
+    framed = {**loop_rows(lines), **grid_rows(lines)}
+    for place, line in enumerate(lines):
+        if place in framed:
+            yield _framed(line, framed[place])
+            continue
         lowered = line.text.lower()
         heading = line.kind == "prose" and bool(HEADING.match(line.text[:WIDEST_TITLE])) and not OF_A_LOG.search(lowered[:400])
         if heading:
@@ -77,6 +87,15 @@ def pieces(lines: list[Line]) -> Iterator[Piece]:
         if not any(word in lowered for word in ("epoch", "acc", "loss", "rate", "lr", "train on", "it/s", "s/it")):
             continue
         yield from _line_pieces(line)
+
+
+def _framed(line: Line, said: Framed) -> Piece:
+    figures = list(said.figures)
+    piece = Piece(line, line.text, said.number, said.planned, figures=figures, repeated=True)
+    _times_and_rates(piece)
+    piece.loose = bool(figures) and said.number is None
+    piece.frame = not figures
+    return piece
 
 
 def _line_pieces(line: Line) -> Iterator[Piece]:
@@ -133,7 +152,8 @@ def _times_and_rates(piece: Piece) -> None:
 def says_epoch(piece: Piece) -> bool:
     """Return whether loose figures are in the form that loops print for an epoch, not in a sentence about them."""
     return (
-        bool(COUNTED.search(piece.text[:400]))
+        piece.repeated
+        or bool(COUNTED.search(piece.text[:400]))
         or bool(LABELLED.match(piece.text[:400]))
         or piece.line.text.count("=") >= len(piece.figures) > 0
     )

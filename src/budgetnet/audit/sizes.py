@@ -23,13 +23,15 @@ ROUND_BATCHES = (10, 20, 50, 100, 200, 250, 500, 1000)
 LEAST_SAMPLES = 5_000
 HELD_OUT = re.compile(
     r"validation_split\s{0,3}=\s{0,3}0?\.\d|train_test_split\(|random_split\(|\bhold[- ]?out|\bheld[- ]?out"
-    r"|x_val\b|val_images\b|validation part",
+    r"|x_val\b|val_images\b|validation part|\bSubset\(|validation (?:set|split|images) (?:of|from|taken|split)",
     re.IGNORECASE,
 )
 TEST_WATCHED = re.compile(
-    r"validation_data\s{0,3}=\s{0,3}\(?\s{0,3}(?:x_|X_)?test|validation_data\s{0,3}=\s{0,3}\(?\s{0,3}[A-Za-z_]{0,20}test",
+    r"\bval\w{0,20}\s{0,3}=[^\n]{0,120}\btrain\s{0,2}=\s{0,2}False|\bval\w{0,20}\s{0,3}=\s{0,3}(?:self\.)?test\w{0,20}\s{0,3}$"
+    r"|validation_data\s{0,3}=\s{0,3}\(?\s{0,3}(?:x_|X_)?test|validation_data\s{0,3}=\s{0,3}\(?\s{0,3}[A-Za-z_]{0,20}test",
     re.IGNORECASE,
 )
+IMPORT = re.compile(r"\s{0,20}(?:from\s|import\s|#)")
 BATCH_SAID = re.compile(r"batch[_ ]?size\s{0,3}(?:=|:|of|is|-)?\s{0,3}(\d{1,5})\b", re.IGNORECASE)
 
 
@@ -61,7 +63,7 @@ class Said:
             text = line.text[:600]
             lowered = text.lower()
             if "val" in lowered or "split" in lowered or "out" in lowered:
-                held_out |= bool(HELD_OUT.search(text))
+                held_out |= bool(HELD_OUT.search(text)) and not IMPORT.match(text)
                 test_watched |= bool(TEST_WATCHED.search(text))
             if "batch" in lowered and (match := BATCH_SAID.search(text)):
                 batches.add(int(match[1]))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from budgetnet.audit.handin import HandIn
+from budgetnet.audit.openings import warm_opening
 from budgetnet.audit.words import EpochRow, Found, Log
 
 OPENS_AT = 0.98
@@ -25,7 +26,13 @@ FALL_NONE = 1.12
 """With much dropout: whatever its level, a fresh network's loss falls by more than that."""
 ALONE_AT, ALONE_LOSS = 0.985, 0.05
 """For a log of a single epoch, which shows no fall."""
+BEFORE_PROOF = "The epochs that came before, or a run from fresh weights with its whole log and its seed."
 EARLY = re.compile(r"early stopping|stopped early|stopped training|early[- ]stopp", re.IGNORECASE)
+RESUMED = re.compile(
+    r"\bresum|\bwent on\b|\bgo(?:es|ing)? on\b|\bcontinu|\bsittings?\b|initial[ _]epoch|\bpicked up|\binterrupted|\bcrashed"
+    r"|\bdisconnected|\bmore epochs|\bin two (?:parts|runs|sessions|steps)|\bfurther epochs|\brestarted from|\b\d+ \+ \d+\b",
+    re.IGNORECASE,
+)
 EXCERPT = re.compile(r"\bfirst\b|excerpt|truncat|snippet|part of|\bsome of|\bonly\b|\blast \d|shorten", re.IGNORECASE)
 
 
@@ -36,6 +43,8 @@ def start_findings(hand_in: HandIn) -> Iterator[Found]:
         before = hand_in.logs[place - 1] if place else None
         if before is not None and goes_on(before, log):
             seen += log.reached
+            if _declared(hand_in, seen):
+                continue
             yield hand_in.found(
                 f"A second fit on the same weights (a warm start): epoch {log.first} goes on where epoch {before.last} of the log "
                 f"above ended, so these weights saw {seen} epochs, not {log.reached}.",
@@ -52,9 +61,27 @@ def start_findings(hand_in: HandIn) -> Iterator[Found]:
                 "A warm start: the first epoch opens where no fresh network stands, so the weights had been trained before.",
                 f"epoch {log.first}: {_figures(log.rows[0])}{then}",
                 log.rows[0].line,
-                "The epochs that came before, or a run from fresh weights with its whole log and its seed.",
+                BEFORE_PROOF,
             )
-        yield from _ends_early(hand_in, log)
+        elif seen == log.reached and (first := warm_opening(hand_in.lines, log)):
+            yield hand_in.found(
+                f"A warm start: the first batch has a loss of {first.loss:.4g}, where a fresh network of ten classes stands near 2.3, "
+                "so the weights had been trained before.",
+                first.text,
+                first.line,
+                BEFORE_PROOF,
+            )
+        after = hand_in.logs[place + 1] if place + 1 < len(hand_in.logs) else None
+        if after is None or not 1 < after.first <= log.last + 1 <= after.last:  # taken up again from an earlier epoch
+            yield from _ends_early(hand_in, log)
+
+
+def _declared(hand_in: HandIn, seen: int) -> bool:
+    """Return whether the text says that a training was taken up again, and counts all its epochs."""
+    whole = any(
+        claim.kind == "epochs" and claim.label not in {"target", "other"} and claim.value == seen for claim in hand_in.claims
+    )
+    return whole and any(RESUMED.search(line.text[:600]) for line in hand_in.lines if line.kind == "prose")
 
 
 def warm(log: Log) -> bool:

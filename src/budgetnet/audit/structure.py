@@ -92,7 +92,7 @@ def _why_biased(row: TableRow) -> str:
 
 
 def _counts_in_text(hand_in: HandIn) -> Iterator[Found]:
-    claims = [claim for claim in hand_in.claims if claim.kind == "parameters" and claim.label != "target"]
+    claims = [claim for claim in hand_in.claims if claim.kind == "parameters" and claim.label not in {"target", "other"}]
     for total in (claim for claim in claims if claim.label == "total" and claim.unit <= 1):
         parts = {claim.label: claim for claim in claims if abs(claim.line - total.line) <= NEAR and claim.unit <= 1}
         trainable, fixed = parts.get("trainable"), parts.get("non-trainable")
@@ -148,7 +148,7 @@ def parameter_states(hand_in: HandIn) -> dict[int, str]:
     for place, claim in enumerate(hand_in.claims):
         if claim.kind != "parameters":
             continue
-        if claim.label == "target":
+        if claim.label in {"target", "other"}:
             states[place] = "not held"
         elif hand_in.tables:
             fits = any(_fits(claim, table) for table in hand_in.tables)
@@ -183,7 +183,7 @@ def structure_unproven(hand_in: HandIn) -> Iterator[Found]:
     """Yield what is said of the network and cannot be seen without its layer table."""
     if hand_in.tables:
         return
-    claims = [claim for claim in hand_in.claims if claim.kind == "parameters" and claim.label != "target"]
+    claims = [claim for claim in hand_in.claims if claim.kind == "parameters" and claim.label not in {"target", "other"}]
     for claim in {claim.value: claim for claim in reversed(claims) if claim.label in {"total", "limit"}}.values():
         under = "under " if claim.label == "limit" else ""
         yield hand_in.found(

@@ -156,8 +156,11 @@ class Claim(Frozen):
     kind: Literal["accuracy", "parameters", "epochs"]
     value: float
     unit: float
-    label: Literal["plain", "final", "best", "training", "limit", "target", "mean", "trainable", "non-trainable", "total"]
-    """`limit`: «under 15,000»; `target`: what was asked of the author, not what is claimed."""
+    label: Literal["plain", "final", "best", "training", "limit", "target", "mean", "other", "trainable", "non-trainable", "total"]
+    """`limit`: «under 15,000»; `target`: what was asked of the author, not what is claimed;
+    `other`: other people's."""
+    epoch: int | None = None
+    """The epoch that an accuracy is said of."""
     line: int
     text: str
     state: Literal["shown", "contradicted", "unproven", "not held"] = "unproven"

@@ -114,7 +114,8 @@ class _Examiner:
         if shift is None or not shift.content.sources:
             return
         numbers = self._own_numbers(shift)
-        if event.details.get("statistics") and not at[3].content.sources and not at[3].content.image:
+        mean = at.get(3)  # no tensor where a normalization keeps no statistics
+        if event.details.get("statistics") and mean is not None and not mean.content.sources and not mean.content.image:
             self._add(self.found.biases, event, f"adds {numbers:,} numbers behind statistics that are fixed in its code", numbers)
         else:
             self._add(self.found.shifts, event, f"shifts by {numbers:,} learned numbers, as normalizations do", numbers)

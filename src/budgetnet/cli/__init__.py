@@ -6,12 +6,14 @@ folder each hold a family of commands.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-from budgetnet.cli import auditing, networks, runs, shelves
+from budgetnet.cli import auditing, networks, options, runs, shelves
 from budgetnet.cli.options import app
 from budgetnet.errors import Diverged, InputError
 from budgetnet.interruption import Interrupted
@@ -20,6 +22,10 @@ from budgetnet.version import __version__
 __all__ = ["app", "auditing", "main", "networks", "runs", "shelves"]
 
 WRONG_INPUT = 2
+UNEXPECTED = 70
+"""As sysexits.h has it: none of the codes that mean a verdict."""
+TRACEBACK = "BUDGETNET_TRACEBACK"
+"""The environment variable that shows where an unexpected error comes from."""
 
 
 def _version(wanted: bool) -> None:
@@ -43,6 +49,7 @@ def _stop(code: int, sentence: str) -> NoReturn:
 
 def main() -> None:
     """Run the command line; errors become one sentence and an exit code."""
+    options.claim_stdout("--json" in sys.argv)
     try:
         app()
     except InputError as error:
@@ -56,4 +63,9 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read the output closed it; a second complaint at exit would only confuse.
         sys.stderr.close()
-        raise SystemExit(1) from None
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        words = (str(error).strip().splitlines() or ["no words"])[0]
+        _stop(UNEXPECTED, f"unexpected {type(error).__name__}: {words} (a fault of the program; set {TRACEBACK}=1 to see where)")

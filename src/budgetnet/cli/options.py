@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -33,6 +34,20 @@ RunPath = Annotated[Path, typer.Argument(help="A run directory.")]
 Input = Annotated[str, typer.Option("--input", help="Channels, height and width of an image.")]
 
 
+class _Results:
+    """Where results go: stdout, which may be hidden from everything else."""
+
+    stream: TextIO | None = None
+
+
+def claim_stdout(for_results: bool) -> None:
+    """Keep stdout for `show` alone: what a user's network prints then goes to stderr."""
+    _Results.stream = sys.stdout if for_results else None
+    if for_results:
+        sys.stdout = sys.stderr
+
+
 def show(as_json: bool, document: Any, text: str | None) -> None:
     """Print a command's result: as JSON, alone on stdout, or as text."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str) if as_json else text)
+    content = json.dumps(document, indent=2, ensure_ascii=False, default=str, allow_nan=False) if as_json else text
+    typer.echo(content, file=_Results.stream)

@@ -119,6 +119,8 @@ class Dropout(nn.Dropout):
             raise ValueError(f"a dropout rate lies in [0, 1), not {rate}")
         super().__init__(rate)
         self.threshold = round(rate * BYTES)
+        if self.threshold == BYTES:
+            raise ValueError(f"a dropout rate of {rate} would leave nothing: rates are rounded to 1/{BYTES}")
         self.generator: torch.Generator | None = None
 
     def forward(self, input: Tensor) -> Tensor:
