@@ -66,6 +66,17 @@ class Finding(Frozen):
     line: int | None = None
 
 
+class OutputFacts(Frozen):
+    """What the network answers with, seen on random images."""
+
+    shape: tuple[int, ...]
+    """Of the answer for one image."""
+    smallest: float
+    largest: float
+    kind: Literal["probabilities", "log-probabilities", "logits"]
+    """Probabilities sum to 1 and their logarithms do so after exponentiation; all else is called logits."""
+
+
 class NetworkFacts(Frozen):
     """The structure of a network, from its modules by type and from a traced forward pass."""
 
@@ -87,6 +98,21 @@ class NetworkFacts(Frozen):
     """How often one image is sent through the same first weights in one call of the network."""
     notes: tuple[str, ...] = ()
     """What was guessed, and what could not be seen."""
+    hidden: tuple[Finding, ...] = ()
+    """Numbers that meet the image and that no count of parameters sees: the excess of `with_hidden` over `total`."""
+    unused: tuple[Finding, ...] = ()
+    """Parameters that are declared and never used; they are in the total."""
+    peak_activation_bytes: int | None = None
+    """The most bytes that activations and the image take up at one time, for one image; parameters are not in it."""
+    receptive_field: int | None = None
+    """Side in input pixels of what the last map sees, as the layer table has it."""
+    output: OutputFacts | None = None
+    depends_on_batch: bool | None = None
+    """Whether an image's answer changes with its neighbours in evaluation mode; None where that could not be seen."""
+    random_in_evaluation: bool | None = None
+    """Whether the answer changes with the state of the random numbers, in evaluation mode."""
+    depends_on_calls: bool | None = None
+    """Whether the same call, with the same random numbers, gives another answer when it is made again."""
 
 
 class TrainingFacts(Frozen):

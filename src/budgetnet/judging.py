@@ -90,6 +90,8 @@ def _epochs(training: TrainingFacts | None, limit: EpochLimit) -> ClauseResult:
     result = _result("epochs", limit.at_most)
     if training is None:
         return result("unproven", None, f"No epochs are known: {NOT_TRAINED}.")
+    if training.training_images == 0 and training.samples_seen == 0:
+        return result("unproven", None, "No epochs are known: weights do not say how they were trained.")
     if training.training_images <= 0 or training.samples_seen < 0:
         return result("unproven", None, "The run does not say how many images one epoch is, or how many it saw.")
     seen = Fraction(training.samples_seen, training.training_images)

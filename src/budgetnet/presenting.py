@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from budgetnet.contract import Contract, Verdict, judge
+from budgetnet.contract import Contract, State, Verdict, judge, load_contract
 from budgetnet.facts import Facts
 from budgetnet.progress import KerasLines, Progress
+from budgetnet.remarks import remarks
 from budgetnet.rundir import RunDirectory
+from budgetnet.targets import Checked, check_target
 
 COLOURS = {"met": typer.colors.GREEN, "broken": typer.colors.RED, "unproven": typer.colors.YELLOW}
 STATE_WIDTH = 10
@@ -39,6 +42,39 @@ def verdict_text(target: str, verdict: Verdict, facts: Facts) -> str:
         lines.append(f"  {' ' * STATE_WIDTH}{clause.why}")
     lines += [f"\n  note: {note}" for note in facts.network.notes]
     return "\n".join(lines)
+
+
+def check_and_present(
+    target: str, contract: str, *, input_shape: str | None, weights: Path | None, data_dir: Path | None
+) -> tuple[dict[str, Any], str, State]:
+    """Check any network; return document, text and state of the whole verdict. What is not confined is said on stderr, before."""
+    rules = load_contract(contract)
+    checked = check_target(
+        target,
+        input_shape=input_shape,
+        weights=weights,
+        data=rules.data,
+        data_dir=data_dir,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    verdict = judge(checked.facts, rules)
+    return check_document(checked, verdict), check_text(checked, verdict), verdict.verdict
+
+
+def check_document(checked: Checked, verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict on any network, with what was found in it and what was guessed on the way."""
+    document = verdict_document(checked.target, verdict, checked.facts)
+    return {**document, "findings": remarks(checked.facts.network), "notes": list(checked.notes)}
+
+
+def check_text(checked: Checked, verdict: Verdict) -> str:
+    """Return the verdict as `verdict_text` does, then each finding with its place."""
+    lines = [verdict_text(checked.target, verdict, checked.facts)]
+    for finding in remarks(checked.facts.network):
+        place = f" ({finding['file']}, line {finding['line']})" if finding["file"] else ""
+        lines.append(f"  finding: {finding['what']}: {finding['evidence']}{place}")
+    known = checked.facts.network.notes
+    return "\n".join([*lines, *(f"  note: {note}" for note in checked.notes if note not in known)])
 
 
 def run_document(run: RunDirectory, contract: Contract) -> dict[str, Any]:

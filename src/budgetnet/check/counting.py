@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from budgetnet.check.evidence import MANY_SCALARS, Evidence, Findings
 from budgetnet.check.rows import Row, number_names, word_of
 from budgetnet.check.sources import Census, Source, count_non_zero, hidden_numbers, is_statistic
-from budgetnet.facts import LayerRow, ParameterCounts
+from budgetnet.facts import Finding, LayerRow, ParameterCounts
 
 FEW_SCALARS = 8
 """Single constants (an epsilon, a temperature) are no weights; more of them than this are counted."""
@@ -86,7 +86,9 @@ def _unused_rows(
         claims.append((numbers, trainable))
         where = f"{row.path!r} ({row.word})" if row.path else "the network itself"
         counted_words = f"{numbers:,} parameter{'s' * (numbers > 1)}"
-        found.say(f"Declared in {where} and never used in a forward pass: {counted_words}, counted all the same.")
+        what = f"Declared in {where} and never used in a forward pass: {counted_words}, counted all the same."
+        found.say(what)
+        found.unused.append(Finding(what=what, layer=row.path or row.word, numbers=numbers))
     return [row for row, _, _ in left.values()]
 
 
@@ -104,12 +106,17 @@ def _hidden(evidence: Evidence) -> int:
         total += numbers
         place = f"the buffer {source.name!r}" if source.kind == "buffer" else "a tensor that is declared nowhere"
         line = f" ({source.file}, line {source.line})" if source.file else ""
-        found.say(f"{numbers:,} numbers that meet the image are hidden in {place}{line}.")
+        what = f"{numbers:,} numbers that meet the image are hidden in {place}"
+        found.say(f"{what}{line}.")
+        found.hidden.append(Finding(what=f"{what}.", layer=source.name, numbers=numbers, file=source.file, line=source.line))
     written_out = len(evidence.first.scalars)
     if written_out > MANY_SCALARS:
         total += written_out  # its note is in the evidence
+        what = f"{written_out:,} different Python numbers meet the image: they may be weights written out."
+        found.hidden.append(Finding(what=what, layer="", numbers=written_out))
     if scalars > FEW_SCALARS:
         found.say(f"{scalars:,} single constants meet the image.")
+        found.hidden.append(Finding(what=f"{scalars:,} single constants meet the image.", layer="", numbers=scalars))
         total += scalars
     return total
 

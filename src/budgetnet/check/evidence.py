@@ -31,6 +31,8 @@ class Findings:
     equivalent: list[Finding] = field(default_factory=list)
     biases: list[Finding] = field(default_factory=list)
     shifts: list[Finding] = field(default_factory=list)
+    hidden: list[Finding] = field(default_factory=list)
+    unused: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     blind: dict[str, str] = field(default_factory=dict)
     """Clause -> why it cannot be told."""

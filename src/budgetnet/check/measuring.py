@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from budgetnet.check import operations
+from budgetnet.check.behaviour import observe
 from budgetnet.check.counting import count
 from budgetnet.check.evidence import Evidence, Findings
 from budgetnet.check.findings import examine
@@ -52,6 +53,8 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         classes = _look_at_output(first, output, found)
         passes = count_passes(evidence)
         rows, counts = count(network, evidence)
+        seen = observe(network, lambda seed: _probe(network, input_shape, seed))
+    found.notes += [note for note in seen.notes if note not in found.notes]
     return NetworkFacts(
         name=name,
         input_shape=input_shape,
@@ -65,6 +68,14 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         normalization_shifts=tuple(found.shifts),
         forward_passes=passes,
         notes=tuple(found.notes),
+        hidden=tuple(found.hidden),
+        unused=tuple(found.unused),
+        peak_activation_bytes=seen.peak_activation_bytes,
+        receptive_field=max((row.receptive_field for row in rows if row.receptive_field is not None), default=None),
+        output=seen.output,
+        depends_on_batch=seen.depends_on_batch,
+        random_in_evaluation=seen.random_in_evaluation,
+        depends_on_calls=seen.depends_on_calls,
     )
 
 

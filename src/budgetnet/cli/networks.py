@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from budgetnet.cli.options import EXIT_CODES, ContractName, Input, Json, Target, app, show
+from budgetnet.cli.options import EXIT_CODES, ContractName, DataFolder, Input, Json, Target, app, show
+
+AnyTarget = Annotated[
+    str, typer.Argument(help="A zoo name, file.py[:Class], a notebook, a .keras or .onnx file, a run directory, or a folder.")
+]
 
 
 @app.command("list")
@@ -30,19 +37,32 @@ def summary(target: Target, input_shape: Input = "1x28x28", as_json: Json = Fals
 
 
 @app.command()
-def check(target: Target, contract: ContractName = "code9", input_shape: Input = "1x28x28", as_json: Json = False) -> None:
-    """Judge an untrained network.
+def check(
+    target: AnyTarget,
+    contract: ContractName = "code9",
+    input_shape: Annotated[str | None, typer.Option("--input", help="Channels, height and width; guessed where not given.")] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", help="Weights to measure the accuracy with.")] = None,
+    data_dir: DataFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Judge any network; foreign code runs confined.
 
-    Its static clauses, with epochs and accuracy unproven. Exit code 0: met, 1: broken, 3: unproven, 2: wrong input.
+    Its static clauses, and with --weights its accuracy. Exit code 0: met, 1: broken, 3: unproven, 2: wrong input.
     """
-    from budgetnet.checking import network_facts
     from budgetnet.contract import judge as hold_against
     from budgetnet.contract import load_contract
-    from budgetnet.facts import Facts
-    from budgetnet.presenting import verdict_document, verdict_text
+    from budgetnet.presenting import check_document, check_text
+    from budgetnet.targets import check_target
 
     rules = load_contract(contract)
-    facts = Facts(network=network_facts(target, input_shape))
-    verdict = hold_against(facts, rules)
-    show(as_json, verdict_document(target, verdict, facts), verdict_text(target, verdict, facts))
+    checked = check_target(
+        target,
+        input_shape=input_shape,
+        weights=weights,
+        data=rules.data,
+        data_dir=data_dir,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    verdict = hold_against(checked.facts, rules)
+    show(as_json, check_document(checked, verdict), check_text(checked, verdict))
     raise typer.Exit(EXIT_CODES[verdict.verdict])

@@ -1,0 +1,116 @@
+"""What a course repository takes over: the workflow and the hook run as they stand, on real files."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKFLOW = (ROOT / "docs" / "workflow-check.yml").read_text(encoding="utf-8")
+HOOKS = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+NETWORK = """
+import torch.nn as nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 10, 3, bias={bias}), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    def forward(self, images):
+        return self.layers(images)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """One in which `budgetnet` is a command, as after pip's install, and the runner's variables are set."""
+    command = tmp_path / "bin" / "budgetnet"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m budgetnet "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "RUNNER_TEMP": str(tmp_path),
+    }
+
+
+def repository(folder: Path, *, bias: bool) -> Path:
+    """A course repository with one network."""
+    folder.mkdir()
+    (folder / "model.py").write_text(NETWORK.format(bias=bias), encoding="utf-8")
+    (folder / "README.md").write_text("# Hand-in\n", encoding="utf-8")
+    return folder
+
+
+def step(name: str) -> str:
+    """The script of a step, as the workflow has it."""
+    found = re.search(rf"- name: {name}\n( +)run: \|\n((?:\1  .*\n|\n)+)", f"{WORKFLOW}\n")
+    assert found
+    return textwrap.dedent(found[2])
+
+
+def value(key: str, text: str) -> str:
+    """A plain scalar of YAML."""
+    found = re.search(rf"^ *{key}: (.*?)(?: +#.*)?$", text, re.MULTILINE)
+    assert found
+    return found[1].strip('"')
+
+
+@pytest.mark.parametrize(("bias", "code", "word"), [(False, 0, "unproven"), (True, 1, "broken")])
+def test_the_workflow_fails_on_a_broken_clause_alone_and_writes_the_summary(
+    tmp_path: Path, environment: dict[str, str], bias: bool, code: int, word: str
+) -> None:
+    folder = repository(tmp_path / "course", bias=bias)
+    settings = {key: value(key, WORKFLOW) for key in ("TARGET", "CONTRACT")}
+    # As GitHub's runner starts a step on Linux.
+    process = subprocess.run(
+        ["bash", "-e", "-c", step("Check")],
+        cwd=folder,
+        env={**environment, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == code, process.stdout + process.stderr
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith(f"## budgetnet check: {word}\n\n    ")
+    assert "biases" in summary
+    assert "\x1b" not in summary
+    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == ["README.md", "model.py"]
+
+
+def test_the_workflow_says_that_nothing_could_be_checked(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "course").mkdir()
+    settings = {"TARGET": "model.py", "CONTRACT": "code9"}
+    process = subprocess.run(
+        ["bash", "-e", "-c", step("Check")],
+        cwd=tmp_path / "course",
+        env={**environment, **settings},
+        capture_output=True,
+        check=False,
+    )
+    assert process.returncode == 2
+    assert "not checked" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("bias", "code"), [(False, 0), (True, 1)])
+def test_the_hook_refuses_a_broken_clause_alone(tmp_path: Path, environment: dict[str, str], bias: bool, code: int) -> None:
+    folder = repository(tmp_path / "course", bias=bias)
+    entry = shlex.split(value("entry", HOOKS))
+    arguments = [word.strip() for word in value("args", HOOKS).strip("[]").split(",")]
+    assert value("pass_filenames", HOOKS) == "false", "the target is an argument, and stands alone"
+    process = subprocess.run([*entry, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == code, process.stdout + process.stderr
+    assert "biases" in process.stdout
+
+
+def test_the_workflow_may_read_and_no_more_and_no_tabs_are_in_yaml() -> None:
+    assert re.search(r"^permissions:\n  contents: read\n\n", WORKFLOW, re.MULTILINE)
+    assert "persist-credentials: false" in WORKFLOW
+    assert "${{" not in step("Check"), "nothing of a repository is pasted into a script"
+    assert "\t" not in WORKFLOW + HOOKS
