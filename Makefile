@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-export PYTHONWARNINGS ?= default
 
 .PHONY: run test check fix readme clean
 .DELETE_ON_ERROR:

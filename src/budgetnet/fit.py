@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -143,19 +144,25 @@ class Fit:
 
     def _save_if_due(self) -> None:
         if self.stop.signal is not None:
-            self._take_state(prove=True)
-            raise Interrupted(self.stop.signal, self.path)
+            self._take_state()
+            self._stop(self.stop.signal)
         if time.monotonic() - self.last_saved >= self.checkpoint_seconds:
             self._take_state()
 
-    def _take_state(self, *, prove: bool = False) -> None:
-        # A single step can ruin finite weights, so a state waits for the next loss; where none will come, it must at least be finite.
-        if prove and not all_finite(self.network):
-            raise Diverged(f"The weights became NaN or infinite in epoch {self.position.epoch}. The last good state is kept.")
+    def _take_state(self) -> None:
+        # A single step can ruin weights that stay finite, so a state waits for the next loss before it takes the place of an older one.
         self.pending = self.capture(self)
         self.last_saved = time.monotonic()
-        if prove:
-            self._write_pending()
+
+    def _write_last(self) -> None:
+        # No further loss will come to prove this state; it must at least be finite.
+        if not all_finite(self.network):
+            raise Diverged(f"The weights became NaN or infinite in epoch {self.position.epoch}. The last good state is kept.")
+        self._write_pending()
+
+    def _stop(self, signal: int) -> NoReturn:
+        self._write_last()
+        raise Interrupted(signal, self.path)
 
     def _write_pending(self) -> None:
         if self.pending is not None:
@@ -184,8 +191,9 @@ class Fit:
         position.timing.append({"epoch": row["epoch"], "seconds": round(seconds, 3)})
         position.epoch, position.step = position.epoch + 1, 0
         position.loss_sum, position.correct, position.seconds = 0.0, 0, 0.0
-        ends = self.stop.signal is not None or position.epoch == self.recipe.epochs
-        self._take_state(prove=ends)
+        self._take_state()
+        if position.epoch == self.recipe.epochs:
+            self._write_last()
         self.progress.epoch_end(row, seconds)
         if self.stop.signal is not None and position.epoch < self.recipe.epochs:
-            raise Interrupted(self.stop.signal, self.path)
+            self._stop(self.stop.signal)
