@@ -10,7 +10,7 @@ from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import keras  # type: ignore[import-untyped]
+import keras
 import pytest
 from keras import layers
 
