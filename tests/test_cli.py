@@ -227,4 +227,7 @@ def test_quickstart_without_mnist_uses_digits_and_says_so_loudly(tmp_path: Path)
     assert "NOT MNIST" in process.stdout
     assert "Try next: budgetnet train" in process.stdout
     assert "unproven" in process.stdout
-    assert (empty / "runs" / "quickstart-digits" / "report" / "README.md").is_file()
+    run = empty / "runs" / "quickstart-digits"
+    assert (run / "report" / "README.md").is_file()
+    # A first run that guesses would send everyone away.
+    assert json.loads((run / "evaluation.json").read_text())["accuracy"] > 0.8
