@@ -49,20 +49,8 @@ def check(
 
     Its static clauses, and with --weights its accuracy. Exit code 0: met, 1: broken, 3: unproven, 2: wrong input.
     """
-    from budgetnet.contract import judge as hold_against
-    from budgetnet.contract import load_contract
-    from budgetnet.presenting import check_document, check_text
-    from budgetnet.targets import check_target
+    from budgetnet.presenting import check_and_present
 
-    rules = load_contract(contract)
-    checked = check_target(
-        target,
-        input_shape=input_shape,
-        weights=weights,
-        data=rules.data,
-        data_dir=data_dir,
-        say=lambda line: typer.echo(line, err=True),
-    )
-    verdict = hold_against(checked.facts, rules)
-    show(as_json, check_document(checked, verdict), check_text(checked, verdict))
-    raise typer.Exit(EXIT_CODES[verdict.verdict])
+    document, text, state = check_and_present(target, contract, input_shape=input_shape, weights=weights, data_dir=data_dir)
+    show(as_json, document, text)
+    raise typer.Exit(EXIT_CODES[state])
