@@ -88,7 +88,7 @@ def _median(colours: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
     height, width = colours.shape[:2]
     factor = min(1.0, COARSE / max(height, width))
     coarse = ndimage.zoom(colours, (factor, factor, 1), order=1)
-    window = max(3, round(0.45 * max(coarse.shape[:2])))
+    window = max(3, round(0.3 * max(coarse.shape[:2])))
     ground = ndimage.median_filter(coarse, size=(window, window, 1), mode="nearest")
     scale = (height / ground.shape[0], width / ground.shape[1], 1)
     return numpy.asarray(ndimage.zoom(ground, scale, order=1), numpy.float32)[:height, :width]
