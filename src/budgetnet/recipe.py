@@ -17,6 +17,30 @@ from budgetnet.facts import Frozen
 Scalar = bool | int | float | str
 
 
+class Augmentation(Frozen):
+    """How far each training image is moved at random; the bounds of uniform draws, but for `elastic`. Zeros: not at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    """Degrees."""
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    """Of each axis, as a share."""
+    shear: float = Field(default=0.0, ge=0, le=2)
+    """Pixels sideways for each pixel down."""
+    shift: float = Field(default=0.0, ge=0)
+    """Pixels along each axis."""
+    elastic: float = Field(default=0.0, ge=0)
+    """Standard deviation, in pixels, of the displacements on a coarse grid."""
+    last_plain: int = Field(default=0, ge=0)
+    """The last epochs train on the images as they are."""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is moved."""
+        return bool(self.rotation or self.scale or self.shear or self.shift or self.elastic)
+
+
 class Recipe(Frozen):
     """Every decision of a run but its seed and its data folder. Units stand under each field."""
 
@@ -34,24 +58,36 @@ class Recipe(Frozen):
     """Passes over the images that are trained on."""
     batch: int = Field(default=128, ge=1, le=65_536)
     """Images an optimizer step; the last batch of an epoch is smaller where they do not divide."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum."""
+    optimizer: Literal["adam", "sgd", "adamw", "muon"] = "adam"
+    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum; `adamw` torch's; `muon` for kernels, with `adamw` for all else."""
     rate: float = Field(default=0.003, gt=0)
     """Learning rate at the start."""
-    schedule: Literal["constant", "inverse-time"] = "inverse-time"
-    """`inverse-time`: rate / (1 + decay × epoch), a value for each epoch."""
+    schedule: Literal["constant", "inverse-time", "one-cycle"] = "inverse-time"
+    """`inverse-time`: rate / (1 + decay × epoch), a value for each epoch. `one-cycle`: a value for each step, up to `rate` and down to zero."""
     decay: float = Field(default=0.319, ge=0)
     """Of the inverse-time schedule, for each epoch."""
+    warm_up: float = Field(default=0.15, ge=0, lt=1)
+    """Share of all steps in which `one-cycle` rises."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Of `sgd`."""
+    """Of `sgd` and `muon`."""
     nesterov: bool = False
     """Of `sgd`."""
     beta_1: float = Field(default=0.9, ge=0, lt=1)
-    """Of `adam`."""
+    """Of `adam` and `adamw`."""
     beta_2: float = Field(default=0.999, ge=0, lt=1)
-    """Of `adam`."""
+    """Of `adam` and `adamw`."""
     epsilon: float = Field(default=1e-7, gt=0)
-    """Of `adam`; Keras's default (torch's is 1e-8)."""
+    """Of `adam` and `adamw`; Keras's default (torch's is 1e-8)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of `adamw` and `muon`, decoupled, times the rate; on kernels, not on BatchNormalization."""
+    matrix_rate: float = Field(default=0.02, gt=0)
+    """Of `muon`: the highest rate of the kernels, where `rate` is that of all else; both follow the schedule."""
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    """Decay, for each step, of an average of weights and statistics that takes their place at the end; 0 keeps the last weights."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the answer that is spread over all classes in the training loss."""
+    augmentation: Augmentation = Augmentation()
+    """How training images are moved at random."""
     validation: int = Field(default=0, ge=0)
     """Images taken from the end of the training split and not trained on."""
     watch: Literal["nothing", "validation", "test"] = "nothing"
