@@ -120,7 +120,7 @@ def test_dropout_keeps_its_share_and_differs_by_key() -> None:
     shape = torch.Size([1, 1, 1, 2**20])
     first, second = mask(shape, 51, 1), mask(shape, 51, 2)
     for drawn in (first, second):
-        assert torch.allclose(drawn.unique(), torch.tensor([0.0, 256 / 205]))
+        assert torch.allclose(torch.unique(drawn), torch.tensor([0.0, 256 / 205]))
         # Five standard deviations of a share of 51/256 in 2²⁰ draws.
         assert abs(float((drawn == 0).double().mean()) - 51 / 256) < 5 * (0.2 * 0.8 / 2**20) ** 0.5
     both = float(((first == 0) & (second == 0)).double().mean())
@@ -143,7 +143,7 @@ def one_step(network: nn.Module, *, fast: bool) -> list[Tensor]:
     batch = images(6, 1, 28, 28).to(next(network.parameters()).dtype)
     with accelerated(network) if fast else nullcontext():
         answer = network.logits(batch) if isinstance(network, Network) else network(batch)
-        answer.backward(torch.randn(answer.shape, generator=torch.Generator().manual_seed(2)).to(answer))  # type: ignore[no-untyped-call]
+        answer.backward(torch.randn(answer.shape, generator=torch.Generator().manual_seed(2)).to(answer))
     found = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     return [tensor.detach().double() for tensor in [answer, *found, *network.buffers()]]
 
@@ -176,7 +176,7 @@ def test_accelerated_network_takes_the_same_step(name: str) -> None:
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     expected = one_step(copy.deepcopy(network).double(), fast=False)
     for measured, exact in zip(one_step(network, fast=True), expected, strict=True):
-        assert float((measured - exact).abs().max()) <= 2e-3 * float(exact.abs().max())
+        assert float((measured - exact).abs().max()) <= 2e-3 * float(exact.abs().max()) + 1e-5
 
 
 @needs_compiler

@@ -86,8 +86,8 @@ def plan(layers: list[nn.Module]) -> list[Step]:
 def _take_run(layers: list[nn.Module], at: int) -> tuple[list[Step], int] | None:
     layer = layers[at]
     if _is_max_pooling(layer):
-        size = cast(int, layer.kernel_size)
-        return [lambda images: _pooled(layer, images, size)], 1
+        size = cast(int, cast(nn.MaxPool2d, layer).kernel_size)
+        return [lambda images: _pooled(images, size)], 1
     taken = 0
     steps: list[Step] = []
     relu_first = False
@@ -116,14 +116,18 @@ def _has(layers: list[nn.Module], at: int, kind: Callable[[nn.Module], bool]) ->
 
 def _convolved(layer: nn.Conv2d, images: Tensor) -> Tensor:
     padding = cast(int, layer.padding[0])
-    if images.dim() != 4 or images.shape[2] + 2 * padding < layer.kernel_size[0] or images.shape[3] + 2 * padding < layer.kernel_size[1]:
+    if (
+        images.dim() != 4
+        or images.shape[2] + 2 * padding < layer.kernel_size[0]
+        or images.shape[3] + 2 * padding < layer.kernel_size[1]
+    ):
         return F.conv2d(images, layer.weight, layer.bias, padding=padding)  # torch's words for what is wrong
     compute = kernels.convolution if layer.groups == 1 else kernels.depthwise_convolution
     result = compute(images, layer.weight, padding)
     return result if layer.bias is None else result + layer.bias[:, None, None]
 
 
-def _pooled(layer: nn.Module, images: Tensor, size: int) -> Tensor:
+def _pooled(images: Tensor, size: int) -> Tensor:
     fits = images.dim() == 4 and min(images.shape[2:]) >= size and images.shape[1] <= MOST_CHANNELS
     return kernels.max_pooling(images, size) if fits else F.max_pool2d(images, size)
 

@@ -38,7 +38,14 @@ def _affine(count: int, height: int, width: int, options: Augmentation, generato
     shear = draws[3] * options.shear
     cosine, sine = angle.cos(), angle.sin()
     moved_x, moved_y = draws[4] * options.shift * 2 / width, draws[5] * options.shift * 2 / height
-    rows = [scale_x * cosine, scale_x * (shear * cosine - sine), moved_x, scale_y * sine, scale_y * (shear * sine + cosine), moved_y]
+    rows = [
+        scale_x * cosine,
+        scale_x * (shear * cosine - sine),
+        moved_x,
+        scale_y * sine,
+        scale_y * (shear * sine + cosine),
+        moved_y,
+    ]
     return torch.stack(rows, 1).view(count, 2, 3)
 
 

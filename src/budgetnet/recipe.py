@@ -58,8 +58,8 @@ class Recipe(Frozen):
     """Passes over the images that are trained on."""
     batch: int = Field(default=128, ge=1, le=65_536)
     """Images an optimizer step; the last batch of an epoch is smaller where they do not divide."""
-    optimizer: Literal["adam", "sgd", "adamw", "muon"] = "adam"
-    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum; `adamw` torch's; `muon` for kernels, with `adamw` for all else."""
+    optimizer: Literal["adam", "sgd", "adamw"] = "adam"
+    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum; `adamw` torch's."""
     rate: float = Field(default=0.003, gt=0)
     """Learning rate at the start."""
     schedule: Literal["constant", "inverse-time", "one-cycle"] = "inverse-time"
@@ -69,7 +69,7 @@ class Recipe(Frozen):
     warm_up: float = Field(default=0.15, ge=0, lt=1)
     """Share of all steps in which `one-cycle` rises."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Of `sgd` and `muon`."""
+    """Of `sgd`."""
     nesterov: bool = False
     """Of `sgd`."""
     beta_1: float = Field(default=0.9, ge=0, lt=1)
@@ -79,9 +79,7 @@ class Recipe(Frozen):
     epsilon: float = Field(default=1e-7, gt=0)
     """Of `adam` and `adamw`; Keras's default (torch's is 1e-8)."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Of `adamw` and `muon`, decoupled, times the rate; on kernels, not on BatchNormalization."""
-    matrix_rate: float = Field(default=0.02, gt=0)
-    """Of `muon`: the highest rate of the kernels, where `rate` is that of all else; both follow the schedule."""
+    """Of `adamw`: decoupled, times the rate; on kernels, not on BatchNormalization's scales and shifts."""
     averaging: float = Field(default=0.0, ge=0, lt=1)
     """Decay, for each step, of an average of weights and statistics that takes their place at the end; 0 keeps the last weights."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -112,19 +110,30 @@ class Recipe(Frozen):
             raise InputError(f"Recipe {self.name!r}: {explain(error)}") from None
 
     def with_settings(self, settings: list[str]) -> Recipe:
-        """Return a copy with `field=value` settings as the command line takes them; `network.NAME=value` reaches the constructor."""
+        """Return a copy with `field=value` settings as the command line takes them.
+
+        `network.NAME=value` reaches the constructor, `augmentation.NAME=value` the augmentation.
+        """
         changes: dict[str, Any] = {}
         arguments = dict(self.network_arguments)
+        moved: dict[str, Any] = {}
         for setting in settings:
             field, separator, text = setting.partition("=")
             if not separator or not field:
                 raise InputError(f"--set takes field=value, not {setting!r}.")
             if field.startswith("network."):
                 arguments[field.removeprefix("network.")] = parse_scalar(text)
+            elif field.startswith("augmentation."):
+                moved[field.removeprefix("augmentation.")] = parse_scalar(text)
             else:
                 changes[field] = parse_scalar(text)
         if arguments != self.network_arguments:
             changes["network_arguments"] = arguments
+        for name in moved:
+            if name not in Augmentation.model_fields:
+                raise InputError(f"An augmentation has no {name!r}.{did_you_mean(name, Augmentation.model_fields)}")
+        if moved:
+            changes["augmentation"] = {**self.augmentation.model_dump(), **moved}
         return self.varied(**changes)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from budgetnet import datasets, rundir
 from budgetnet.allocator import keep_freed_memory
+from budgetnet.averaging import Average
 from budgetnet.check import measure
 from budgetnet.datasets import Dataset
 from budgetnet.durable import MANIFEST, sha256
@@ -29,7 +30,7 @@ from budgetnet.fit import Fit
 from budgetnet.interruption import listening
 from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network
-from budgetnet.optimizer import KerasAdam, KerasSGD, make_optimizer
+from budgetnet.optimizer import AnyOptimizer, make_optimizer
 from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, splits, with_affordable_validation
 from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
@@ -124,12 +125,13 @@ def _carry_out(
     log_probabilities = log_probability_function(network, dataset.shape, classes)
     training, watched = splits(recipe, dataset)
     optimizer = make_optimizer(recipe, network.parameters())
+    average = Average(network, recipe.averaging) if recipe.averaging else None
     position = Position()
     generator_states: dict[str, Tensor] = {}
     checkpoint = run.load_checkpoint(previous=previous)
     if checkpoint is not None:
         _refuse_edited(run, checkpoint.state.pop("origin", None))
-        position, generator_states = restore(checkpoint, network, optimizer)
+        position, generator_states = restore(checkpoint, network, optimizer, average)
     progress_facts = _training_facts(recipe, seed, dataset, position, None)
     run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
 
@@ -141,16 +143,19 @@ def _carry_out(
             network=network,
             log_probabilities=log_probabilities,
             optimizer=optimizer,
+            average=average,
             training=training,
             watched=watched,
             classes=classes,
             position=position,
             generator_states=generator_states,
-            capture=_state_taker(run, network, optimizer),
+            capture=_state_taker(run, network, optimizer, average),
             checkpoint_seconds=checkpoint_seconds,
             stop=stop,
             progress=progress,
         ).run()
+        if average is not None:
+            average.take_over()
         # A kill between the last checkpoint and its log leaves the log one epoch behind.
         _write_log(run, {"log": position.log, "timing": position.timing})
         evaluation = evaluate(network, log_probabilities, dataset.test)
@@ -164,12 +169,14 @@ def _carry_out(
         run.finish(_results(network, dataset, evaluation, Facts(network=facts, training=seen)))
 
 
-def _state_taker(run: RunDirectory, network: nn.Module, optimizer: KerasAdam | KerasSGD) -> Callable[[Fit], Callable[[], None]]:
+def _state_taker(
+    run: RunDirectory, network: nn.Module, optimizer: AnyOptimizer, average: Average | None
+) -> Callable[[Fit], Callable[[], None]]:
     origin = _origin(run)
 
     def take(fit: Fit) -> Callable[[], None]:
         samples, ends_epoch = fit.position.samples_seen, fit.position.step == 0
-        taken = capture(fit.position, network, optimizer, fit.generators())
+        taken = capture(fit.position, network, optimizer, average, fit.generators())
         taken.state["origin"] = origin
 
         def write() -> None:

@@ -88,7 +88,7 @@ class _Convolution(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         images, kernel = context.saved_tensors
         gradient = gradient.contiguous(memory_format=CHANNELS_LAST)
@@ -112,7 +112,7 @@ class _Depthwise(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         images, kernel = context.saved_tensors
         gradient = gradient.contiguous(memory_format=CHANNELS_LAST)
@@ -160,7 +160,7 @@ class _Stage(torch.autograd.Function):
         return result, mean, variance
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         context: Any, gradient: Tensor | None, _mean: None, _variance: None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
@@ -210,7 +210,7 @@ class _MaxPooling(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         images, maxima = context.saved_tensors
         gradient = gradient.contiguous(memory_format=CHANNELS_LAST)
