@@ -7,7 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from budgetnet.record import claims_table, read_records
+from budgetnet.record import read_records
+from budgetnet.record_text import claims_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
