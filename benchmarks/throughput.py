@@ -68,7 +68,7 @@ class Plan:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; return the exit code: 1 where a contender failed."""
     given = _parser().parse_args(arguments)
-    given.images = given.images or (2560 if given.short else 6400)
+    given.images = given.images or (1280 if given.short else 6400)
     given.networks = given.networks or (["one-pool"] if given.short else [name for name in NETWORKS if name in zoo.MODULES])
     try:
         document = measure(given)
@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="recipes of the zoo; one-pool and accurate")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, help="contenders; all of them")
     parser.add_argument("--batch", type=int, help="images a step; the recipe's own")
-    parser.add_argument("--images", type=int, help="images a round; 6400, with --short 2560")
+    parser.add_argument("--images", type=int, help="images a round; 6400, with --short 1280")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="rounds that count, at least 5")
     parser.add_argument("--threads", type=int, default=processors(), help="of every contender; all processors")
     parser.add_argument("--short", action="store_true", help="one-pool alone, small rounds, nothing written unless --out is given")

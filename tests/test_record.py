@@ -1,6 +1,5 @@
 """Records: what a document says is what the raw values give, and the README's tables are the records'."""
 
-import importlib.util
 import json
 import statistics
 from pathlib import Path
@@ -121,14 +120,3 @@ def test_shipped_records_agree_with_themselves() -> None:
         assert (record["interval"] is None) == (len(rows) < 2)
         assert record["epochs"] == record["recipe"]["epochs"]
         assert record["commit"]
-
-
-def test_the_readme_s_tables_are_the_records() -> None:
-    script = ROOT / "scripts" / "update_readme.py"
-    spec = importlib.util.spec_from_file_location("update_readme", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert module.with_parts(readme, module.generated_parts()) == readme, "stale: run make readme"

@@ -29,7 +29,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reproduce")
     settings = ["validation=200"]
     paths = [
-        budgetnet.train(TINY, data="digits", epochs=10, seed=seed, threads=1, out=folder / f"run{seed}", settings=settings).path
+        budgetnet.train(TINY, data="digits", epochs=6, seed=seed, threads=1, out=folder / f"run{seed}", settings=settings).path
         for seed in SEEDS
     ]
     write_record(paths, folder / "records" / "2026-01-01-Tiny", contract="code9")
