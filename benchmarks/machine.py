@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def machine_facts() -> dict[str, Any]:
         "memory_gib": round(int(match[1]) / 2**20, 1) if match else None,
         "platform": platform.platform(),
     }
+
+
+def commit() -> str | None:
+    """Return the commit of the program that is measured, with a plus where files differ from it; None outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=False, capture_output=True, text=True)
+    if head.returncode != 0:
+        return None
+    changed = subprocess.run([*git, "status", "--porcelain", "--", "../src"], check=False, capture_output=True, text=True)
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def data_folder() -> Path | None:
+    """Return the folder that BUDGETNET_DATA names."""
+    given = os.environ.get("BUDGETNET_DATA")
+    return Path(given) if given else None
 
 
 def command_without_places(program: str, given: argparse.Namespace) -> str:

@@ -28,11 +28,11 @@ import numpy
 from asking import Contender, ContenderFailed, start
 from described import described
 from environments import CannotInstall, interpreter
-from machine import command_without_places, machine_facts, machine_name, processors
+from machine import command_without_places, commit, data_folder, machine_facts, machine_name, processors
 from platformdirs import user_cache_path
 
 from budgetnet import Recipe, datasets, zoo
-from budgetnet.checking import network_facts
+from budgetnet.check import measure as measure_network
 from budgetnet.errors import InputError
 from budgetnet.fingerprint import take_fingerprint
 from budgetnet.networks import build_network
@@ -44,6 +44,7 @@ BACKENDS = {"keras-tensorflow": "tensorflow", "keras-jax": "jax", "keras-torch":
 TUTORIAL = "pytorch-tutorial"
 CONTENDERS = [OURS, *BACKENDS, TUTORIAL]
 NETWORKS = ("one-pool", "accurate")
+SHAPE = (1, 28, 28)
 STEP_OVER_FORWARD = 3
 LEAST_ROUNDS = 5
 WARM_UPS = 2
@@ -103,6 +104,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         "rule": "matrix_rate = 3 × forward multiply-accumulates × images a second / multiply-accumulates a second of torch.mm",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": command_without_places("benchmarks/throughput.py", given),
+        "commit": commit(),
         "machine": machine_facts(),
         "fingerprint": {**take_fingerprint(sha256), "threads": given.threads},
         "data": what,
@@ -150,9 +152,10 @@ def table(document: dict[str, Any]) -> str:
 def _measure_network(name: str, plan: Plan, batch: int | None) -> dict[str, Any]:
     recipe = zoo.find(name).recipe
     size = batch or recipe.batch
-    plain = Recipe(name=name, network=name, network_arguments=recipe.network_arguments, epochs=ENDLESS, batch=size)
-    facts = network_facts(name)
-    nodes = described(build_network(recipe, seed=0, input_shape=(1, 28, 28), classes=10))
+    plain = Recipe(name=name, network=recipe.network, network_arguments=recipe.network_arguments, epochs=ENDLESS, batch=size)
+    network = build_network(recipe, seed=0, input_shape=SHAPE, classes=10)
+    work = measure_network(network, name=name, input_shape=SHAPE).multiply_accumulates
+    nodes = described(network)
     shared = {"threads": plan.threads, "batch": size, "data": str(plan.data), "network": nodes}
     tasks: dict[str, tuple[str, str, dict[str, Any]]] = {
         OURS: ("torch", "ours", {**shared, "recipe": plain.model_dump()}),
@@ -165,7 +168,7 @@ def _measure_network(name: str, plan: Plan, batch: int | None) -> dict[str, Any]
         tasks[WHOLE] = ("", "ours", {**shared, "recipe": whole.model_dump()})
     tasks = {key: task for key, task in tasks.items() if key in {*plan.only, WHOLE, MATRIX}}
     played, errors = _play(tasks, plan)
-    return _network_document(name, size, facts.multiply_accumulates, plan, played, errors)
+    return _network_document(name, size, work, plan, played, errors)
 
 
 def _does_more(whole: Recipe, plain: Recipe) -> bool:
@@ -259,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=processors(), help="of every contender; all processors")
     parser.add_argument("--short", action="store_true", help="one-pool alone, small rounds, nothing written unless --out is given")
     parser.add_argument("--out", type=Path, help="the JSON file; benchmarks/throughput-<machine>.json")
-    parser.add_argument("--data-dir", type=Path, help="folder that holds MNIST; random images where there is none")
+    parser.add_argument("--data-dir", type=Path, default=data_folder(), help="holds MNIST; random images where there is none")
     parser.add_argument(
         "--cache", type=Path, default=user_cache_path("budgetnet") / "benchmarks", help="where environments are kept"
     )

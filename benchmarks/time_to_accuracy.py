@@ -22,20 +22,22 @@ import numpy
 from asking import ContenderFailed, start
 from described import described
 from environments import CannotInstall, interpreter
-from machine import command_without_places, machine_facts, machine_name, processors
+from machine import command_without_places, commit, data_folder, machine_facts, machine_name, processors
 from platformdirs import user_cache_path
 
 from budgetnet import datasets, zoo
 from budgetnet.errors import InputError
 from budgetnet.fingerprint import take_fingerprint
 from budgetnet.networks import build_network
-from budgetnet.record import read_records
+from budgetnet.record import newest, read_records
 from budgetnet.schedule import rate_of_epoch
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = "one-pool"
 OURS = "fast"
 LAST = 5
+SPEED = ("cpu", "cpu_capability", "threads")
+"""What of a fingerprint must be equal for seconds to be compared."""
 PATIENCE = 3600.0
 """Seconds for one epoch, on a slow machine that others use too."""
 
@@ -92,6 +94,8 @@ def summary(document: dict[str, Any]) -> str:
     elif ratio is not None:
         bound = "at least " if document["compared"]["is_a_lower_bound"] else ""
         lines.append(f"{OURS}: {ours['mean_seconds']:.1f} s, mean of {len(ours['seconds'])} seeds: {bound}{ratio:.1f} times less")
+        if ours["elsewhere"]:
+            lines.append(f"Its record was made elsewhere ({', '.join(ours['elsewhere'])} differ), so the ratio says little.")
     return "\n".join(lines)
 
 
@@ -161,7 +165,8 @@ def _is_finished(rows: list[dict[str, Any]], given: argparse.Namespace) -> bool:
 def _write(out: Path, given: argparse.Namespace, sha256: str) -> dict[str, Any]:
     """Write what is known up to now; return it."""
     runs = [_run(seed, given) for seed in range(given.seeds) if _folder(seed, given).is_dir()]
-    ours = fast_record(ROOT / "records")
+    fingerprint = {**take_fingerprint(sha256), "threads": given.threads}
+    ours = fast_record(ROOT / "records", fingerprint)
     document = {
         "what": f"seconds of training until the mean test accuracy of the last {LAST} epochs reaches the target",
         "rule": "Keras: seconds of fit, without evaluation, up to that epoch; ours: seconds of the whole training, from its record",
@@ -171,8 +176,9 @@ def _write(out: Path, given: argparse.Namespace, sha256: str) -> dict[str, Any]:
         "training_images": given.images,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": command_without_places("benchmarks/time_to_accuracy.py", given),
+        "commit": commit(),
         "machine": machine_facts(),
-        "fingerprint": {**take_fingerprint(sha256), "threads": given.threads},
+        "fingerprint": fingerprint,
         "runs": runs,
         "ours": ours,
         "compared": compared(runs, ours),
@@ -196,18 +202,19 @@ def _run(seed: int, given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def fast_record(folder: Path) -> dict[str, Any] | None:
-    """Return the seconds of each seed in the newest record of `fast` below `folder`, with what they were computed with."""
-    records = [record for record in read_records(folder) if record["name"] == OURS]
-    if not records:
+def fast_record(folder: Path, fingerprint: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the seconds of each seed in the newest record of `fast` below `folder`, and whether this machine computed it."""
+    record = newest(read_records(folder), OURS)
+    if record is None:
         return None
-    seconds = [row["seconds"] for row in records[-1]["seeds"]]
+    seconds = [row["seconds"] for row in record["seeds"]]
     return {
         "recipe": OURS,
         "seconds": seconds,
         "mean_seconds": fmean(seconds),
-        "mean_accuracy": records[-1]["mean"],
-        "fingerprint": records[-1]["fingerprint"],
+        "mean_accuracy": record["mean"],
+        "fingerprint": record["fingerprint"],
+        "elsewhere": [key for key in SPEED if record["fingerprint"].get(key) != fingerprint[key]],
     }
 
 
@@ -236,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=int, default=60_000, help="training and test images at most; fewer only to try the program"
     )
     parser.add_argument("--backend", choices=["tensorflow", "jax", "torch"], default="tensorflow")
-    parser.add_argument("--data-dir", type=Path, help="folder that holds MNIST")
+    parser.add_argument("--data-dir", type=Path, default=data_folder(), help="folder that holds MNIST")
     parser.add_argument("--work", type=Path, default=cache / "time-to-accuracy", help="where epochs and states are kept")
     parser.add_argument("--cache", type=Path, default=cache, help="where environments are kept")
     parser.add_argument("--out", type=Path, help="the JSON file; benchmarks/time-to-9940-<machine>.json")

@@ -157,8 +157,24 @@ def test_held_is_the_mean_of_the_last_five() -> None:
     assert time_to_accuracy.held_at([0.9, 0.9939, 0.9941, 0.9940, 0.9940, 0.9940], 0.994) == 6
 
 
+def test_seconds_of_another_machine_are_said_to_be(tmp_path: Path) -> None:
+    here = {"cpu": "A", "cpu_capability": "AVX2", "threads": 2}
+    record = {"name": "fast", "recipe": {}, "mean": 0.9941, "fingerprint": here, "seeds": [{"seconds": 40.0}, {"seconds": 60.0}]}
+    (tmp_path / "2026-11-22-fast").mkdir()
+    (tmp_path / "2026-11-22-fast" / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    ours = time_to_accuracy.fast_record(tmp_path, here)
+    assert ours is not None
+    assert (ours["mean_seconds"], ours["elsewhere"]) == (50.0, [])
+    other = time_to_accuracy.fast_record(tmp_path, {**here, "threads": 4})
+    assert other is not None
+    run = {"seed": 0, "finished": True, "held_at": 6, "seconds": 1000.0, "epochs": []}
+    document = {"runs": [run], "target": 0.994, "ours": other, "compared": time_to_accuracy.compared([run], other)}
+    assert "20.0 times less" in time_to_accuracy.summary(document)
+    assert "threads differ" in time_to_accuracy.summary(document)
+
+
 def test_the_comparison_is_a_bound_where_a_seed_never_held() -> None:
-    ours: dict[str, Any] = {"mean_seconds": 50.0, "seconds": [50.0]}
+    ours: dict[str, Any] = {"mean_seconds": 50.0, "seconds": [50.0], "elsewhere": []}
     held = {"finished": True, "held_at": 9, "seconds": 900.0}
     never = {"finished": True, "held_at": None, "seconds": 2000.0}
     under_way = {"finished": False, "held_at": None, "seconds": 10.0}

@@ -87,6 +87,15 @@ def test_a_record_goes_to_a_folder_of_its_day_and_recipe(tmp_path: Path, monkeyp
         write_record([path], written.parent, contract="code9")
 
 
+def test_runs_that_watched_the_test_split_are_said_to_have(tmp_path: Path) -> None:
+    settings = ["validation=200", "watch=test"]
+    watched = budgetnet.train(TINY, data="digits", epochs=1, threads=1, out=tmp_path / "run", settings=settings)
+    path, document = write_record([watched.path], tmp_path / "record", contract="code9")
+    assert document["seeds"][0]["curve"]["of"] == "training", "the curve is never the test split's"
+    assert document["seeds"][0]["best"] is not None
+    assert "looked at the test split after each epoch" in record_text(path, document)
+
+
 def test_of_two_records_of_a_recipe_the_newest_counts() -> None:
     old, new = {"name": "a", "mean": 1}, {"name": "a", "date": "2026-11-22", "mean": 2}
     assert newest([old, new, {"name": "b"}], "a") == new

@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 import budgetnet
+from budgetnet import zoo
 from budgetnet.errors import InputError
 from budgetnet.record import write_record
 from budgetnet.reproduce import compare, find_record
@@ -121,6 +122,19 @@ def test_records_are_found_by_folder_by_name_and_by_recipe(records: Path, tmp_pa
     assert find_record("one-pool", tmp_path) is None
     with pytest.raises(InputError, match="Did you mean 'Tiny'"):
         find_record("Tine", records)
+
+
+SHIPPED = Path(__file__).resolve().parent.parent / "records"
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*/record.json")), ids=lambda path: path.parent.name)
+def test_every_shipped_record_can_be_made_again(path: Path) -> None:
+    record = find_record(path.parent.name, SHIPPED)
+    assert record is not None
+    recipe = budgetnet.Recipe(**record["recipe"])
+    assert recipe.network in zoo.MODULES
+    assert recipe.epochs == record["epochs"]
+    assert compare(record, copy.deepcopy(record)).outcome == "same bits"
 
 
 def test_where_the_mean_of_further_values_lies() -> None:

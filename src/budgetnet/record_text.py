@@ -10,12 +10,17 @@ from typing import Any
 
 def remarks(document: dict[str, Any]) -> list[str]:
     """Return what a reader of a record should know before its numbers, in sentences."""
-    return [
+    said = [
         f"Seed {row['seed']} was computed under another fingerprint than seed {document['seeds'][0]['seed']}: "
         f"{'; '.join(row['fingerprint_differs'])}. Its bits cannot be compared with theirs."
         for row in document["seeds"]
         if row.get("fingerprint_differs")
     ]
+    if document.get("claim") is None and document["recipe"].get("watch") == "test":
+        said.append(
+            "These runs looked at the test split after each epoch, and re-enact nothing that did: train with watch=validation."
+        )
+    return said
 
 
 def record_text(path: Path, document: dict[str, Any]) -> str:
