@@ -2,7 +2,7 @@
 
 Never receives the test split as such: `watched` is what the recipe says is looked at after each epoch. There is no data loader; a batch
 is one `index_select`. Every random number comes from a generator derived from (seed, epoch, purpose), so a resumed run repeats an
-uninterrupted one bit for bit. Costs about 0.5 ms an image and thread for the zoo's networks on an AVX2 core.
+uninterrupted one bit for bit. Costs 0.1 to 0.45 ms an image and thread for the zoo's networks on an AVX2 core.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from budgetnet.randomness import (
     seed_global_generators,
 )
 from budgetnet.recipe import Recipe
-from budgetnet.schedule import rate_of_epoch, rate_of_step
+from budgetnet.schedule import rate_of_step
 from budgetnet.state import Position, all_finite
 from budgetnet.zoo.blocks import Dropout
 
@@ -92,12 +92,12 @@ class Fit:
 
     def _epoch(self) -> None:
         position, recipe = self.position, self.recipe
-        rate = rate_of_epoch(recipe, position.epoch)
-        self.progress.epoch_start(position.epoch + 1, recipe.epochs, rate)
         order = torch.randperm(len(self.training), generator=generator_for(self.seed, position.epoch, "order"))
         self._set_generators()
         self.network.train()
         batches = torch.split(order, recipe.batch)
+        rate = rate_of_step(recipe, position.epoch * len(batches), len(batches))
+        self.progress.epoch_start(position.epoch + 1, recipe.epochs, rate)
         for index in range(position.step, len(batches)):
             step = position.epoch * len(batches) + index
             self._set_rate(rate_of_step(recipe, step, len(batches)))
