@@ -555,15 +555,22 @@ def torch_rows(document, *, biases):
     return rows, last, total
 
 
-def main():
+def documents():
+    """Make all documents of this set, none of those of the first, and return them."""
+    make_logs.DOCUMENTS.clear()
     for write in (honest_ones, false_results, false_starts, false_lengths, chosen, false_counts):
         write()
-    FOLDER.mkdir(exist_ok=True)
     for d in make_logs.DOCUMENTS:
         if isinstance(d, Notebook):
             d.settle()
             if hasattr(d, "after"):
                 d.after(d)
+    return list(make_logs.DOCUMENTS)
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    for d in documents():
         if not d.file.startswith("huge-"):
             (FOLDER / d.file).write_bytes(d.text().encode())
     text = make_logs.answers().replace("written by make_logs.py", "written by make_fresh_logs.py; what begins with `huge-` is not kept")
