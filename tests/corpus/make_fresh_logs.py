@@ -389,6 +389,10 @@ def false_starts():
     h = History(243, 12, first=0.9862, last=0.9938, test_first=9899, test_last=9941)
     first = semicolons(d, h, "époque;perte;précision;perte_test;précision_test")
     d.finding("warm_start", first)
+    d.debate = (
+        "A table does not show whether its training figures were taken while the epoch ran; measured after it, a fresh network's "
+        "can open there. A careful reader asks, and does not accuse."
+    )
 
     d = Document("starts-again.txt", "A loop counts to ten and begins again at one, where the first ended.", honest=False)
     one = History(244, 10, first=0.9133, test_last=9929)

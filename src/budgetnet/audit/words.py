@@ -22,6 +22,8 @@ class Line:
     number: int
     text: str
     kind: Kind = "prose"
+    original: str | None = None
+    """As its author wrote it, where `text` has other words or numbers for the readers."""
 
 
 @dataclass(frozen=True, slots=True)
