@@ -86,9 +86,7 @@ def documents_of(name: str, folder: Path) -> list[tuple[dict[str, Any], Path]]:
         for document in written:
             if document.file.startswith("huge-"):
                 (folder / document.file).write_bytes(document.text().encode())
-    return [
-        (entry, place if (place := CORPUS / name / entry["file"]).exists() else folder / entry["file"]) for entry in entries
-    ]
+    return [(entry, place if (place := CORPUS / name / entry["file"]).exists() else folder / entry["file"]) for entry in entries]
 
 
 def score(*names: str) -> Score:
@@ -167,7 +165,9 @@ def corpus_table() -> str:
     lines.append(f"| **all** | {wanted} | {found} | {alarms} | {percent(found, found + alarms)} | {percent(found, wanted)} |")
     lines += ["", "| clause, by what a log shows | right | wrong | left unproven |", "| --- | ---: | ---: | ---: |"]
     for clause in ("epochs", "accuracy"):
-        lines.append(f"| {clause} | " + " | ".join(str(both.clauses[clause, said]) for said in ("right", "wrong", "unproven")) + " |")
+        lines.append(
+            f"| {clause} | " + " | ".join(str(both.clauses[clause, said]) for said in ("right", "wrong", "unproven")) + " |"
+        )
     lines += ["", "| set | honest | with a false alarm | tricky | findings found | logs | read as they are |"]
     lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, part in parts.items():

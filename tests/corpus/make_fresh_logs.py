@@ -31,7 +31,7 @@ def keras_of_2016(document, h, *, notes=None):
     opening = document.add("Train on 60000 samples, validate on 10000 samples")
     first = result = None
     for e in range(h.epochs):
-        head = document.add(f"Epoch {e + 1}/{h.epochs if not notes else notes}")
+        head = document.add(f"Epoch {e + 1}/{notes or h.epochs}")
         number = document.add(
             f"60000/60000 [{BAR}] - {9 + h.dice.randint(0, 1)}s - loss: {h.loss[e]:.4f} - acc: {h.accuracy[e]:.4f} - "
             f"val_loss: {h.test_loss[e]:.4f} - val_acc: {h.test(e):.4f}     "
@@ -41,7 +41,9 @@ def keras_of_2016(document, h, *, notes=None):
 
 
 def german_table(document, h):
-    document.add("| Epoche | Trainingsverlust | Trainingsgenauigkeit | Testverlust | Testgenauigkeit |", "|---:|---:|---:|---:|---:|")
+    document.add(
+        "| Epoche | Trainingsverlust | Trainingsgenauigkeit | Testverlust | Testgenauigkeit |", "|---:|---:|---:|---:|---:|"
+    )
     first = len(document.lines) + 1
     for e in range(h.epochs):
         document.add(
@@ -205,7 +207,9 @@ def honest_ones():
     keras(d, h, indent="> > ", scheduler=False)
     d.add("> >", "> > The group", ">", "> Fine. Send the notebook, too.", "", "It is attached.")
 
-    d = Document("html.md", "The log stands in <details> and <pre>, with entities for the bar's arrow, and once more below.", honest=True)
+    d = Document(
+        "html.md", "The log stands in <details> and <pre>, with entities for the bar's arrow, and once more below.", honest=True
+    )
     h = History(211, 10, first=0.9339, rate=step(0.002, 5), test_last=9928)
     d.add("<h2>Result: 99.28% after 10 epochs</h2>", "<details><summary>Full log</summary>", "<pre>")
     start = len(d.lines)
@@ -245,7 +249,15 @@ def honest_ones():
     d = Document("five-seeds.md", "A mean over five seeds with its deviation, and the log of one of them.", honest=True)
     h = History(215, 15, first=0.9301, test_last=9944)
     d.add("Test accuracy of the last epoch, five seeds: 99.41 ± 0.03 %.", "")
-    d.add("| seed | accuracy |", "| ---: | ---: |", "| 0 | 99.38 |", "| 1 | 99.41 |", "| 2 | 99.40 |", "| 3 | 99.44 |", "| 4 | 99.42 |")
+    d.add(
+        "| seed | accuracy |",
+        "| ---: | ---: |",
+        "| 0 | 99.38 |",
+        "| 1 | 99.41 |",
+        "| 2 | 99.40 |",
+        "| 3 | 99.44 |",
+        "| 4 | 99.42 |",
+    )
     d.add("", "Seed 3:", "")
     keras(d, h, scheduler=False)
 
@@ -293,7 +305,9 @@ def honest_ones():
         ),
     )
 
-    d = Notebook("validation-part.ipynb", "Stops on a part of the training images; the test is read once, and is lower.", honest=True)
+    d = Notebook(
+        "validation-part.ipynb", "Stops on a part of the training images; the test is read once, and is lower.", honest=True
+    )
     v = History(222, 13, first=0.9244, test_last=9931, fixed={10: 9940})
     d.code(BUILD)
     d.code(
@@ -324,7 +338,9 @@ def false_results():
     fast_ai(d, h, error=True)
     d.finding("best_sold_as_final", 1)
 
-    d = Document("huge-best-sold.txt", "A megabyte of redrawn bars, and under it the best epoch as the final accuracy.", honest=False)
+    d = Document(
+        "huge-best-sold.txt", "A megabyte of redrawn bars, and under it the best epoch as the final accuracy.", honest=False
+    )
     h = History(234, 12, first=0.9176, test_last=9932, fixed={9: 9944})
     redrawn(d, h, erase=lambda state: "\b" * len(state))
     line = d.add("", "Final test accuracy: 0.9944")
@@ -334,12 +350,8 @@ def false_results():
     n = History(235, 15, first=0.9290, test_last=9937, fixed={12: 9949})
     d.code(BUILD)
     d.code("history = " + FIT.format(15), lambda inner: keras(inner, n, scheduler=False))
-    d.code(
-        "print('Final test accuracy:', max(history.history['val_acc']))", lambda inner: inner.add("Final test accuracy: 0.9949")
-    )
-    d.after = lambda d: d.finding(
-        "best_sold_as_final", d.line_of("Final test accuracy: 0.9949"), d.line_of("max(history.history")
-    )
+    d.code("print('Final test accuracy:', max(history.history['val_acc']))", lambda inner: inner.add("Final test accuracy: 0.9949"))
+    d.after = lambda d: d.finding("best_sold_as_final", d.line_of("Final test accuracy: 0.9949"), d.line_of("max(history.history"))
 
     d = Document("evaluer.md", "Le résultat d'evaluate ne correspond à aucune époque.", honest=False)
     h = History(236, 12, rate=decay(), test_last=9937, fixed={10: 9943})
@@ -370,7 +382,9 @@ def false_results():
     assert "(99.83%)" in d.lines[results[-1] - 1]
     d.finding("impossible_accuracy", results[-1])
     d.findings[-1]["also_kinds"] = ["counts_contradict", "claim_contradicts_log"]
-    d.debate = "As impossible-percent.txt of the first set: which of the two figures is the accuracy is open; the answers take the count."
+    d.debate = (
+        "As impossible-percent.txt of the first set: which of the two figures is the accuracy is open; the answers take the count."
+    )
 
 
 def false_starts():
@@ -404,7 +418,10 @@ def false_starts():
     d.findings[-1]["also_kinds"] = ["warm_start", "more_epochs_than_claimed"]
 
     d = Notebook("fit-again-keras3.ipynb", "A second cell calls fit on the same Keras 3 model.", honest=False)
-    one3, two3 = History(246, 8, first=0.9081, test_last=9918), History(247, 8, first=0.9898, last=0.9931, test_first=9920, test_last=9935)
+    one3, two3 = (
+        History(246, 8, first=0.9081, test_last=9918),
+        History(247, 8, first=0.9898, last=0.9931, test_first=9920, test_last=9935),
+    )
     d.code("import keras\n" + BUILD + "\nmodel.compile('adam', 'categorical_crossentropy', metrics=['accuracy'])")
     d.code(FIT.format(8), lambda inner: keras3(inner, one3))
     d.markdown("A little longer:")
@@ -460,14 +477,20 @@ def chosen():
         "test_used_to_choose", d.line_of("monitor='val_acc'"), d.line_of("early stopping"), d.line_of("callbacks=[stop]")
     )
 
-    d = Document("mail-best.txt", "In a mail within a mail: the checkpoint of the epoch with the highest test accuracy is handed in.", honest=False)
+    d = Document(
+        "mail-best.txt",
+        "In a mail within a mail: the checkpoint of the epoch with the highest test accuracy is handed in.",
+        honest=False,
+    )
     h = History(262, 15, first=0.9226, test_last=9933, fixed={13: 9945})
     d.add("> > We kept the checkpoint of epoch 13, where the test accuracy was highest (99.45%), and hand that in.", "> >")
     keras(d, h, indent="> > ", scheduler=False)
     d.finding("test_used_to_choose", 1)
     d.findings[-1]["also_kinds"] = ["best_sold_as_final"]
 
-    d = Document("gespeichert.md", "Gespeichert wird, wenn die Testgenauigkeit steigt; abgegeben wird das Gespeicherte.", honest=False)
+    d = Document(
+        "gespeichert.md", "Gespeichert wird, wenn die Testgenauigkeit steigt; abgegeben wird das Gespeicherte.", honest=False
+    )
     h = History(263, 12, first=0.9163, test_last=9931, fixed={9: 9941})
     d.add(
         "Wir speichern das Netz mit der besten Testgenauigkeit und geben dieses ab.",
@@ -532,7 +555,9 @@ def false_counts():
 def torch_rows(document, *, biases):
     """torchinfo's table: names, shapes, counts; return the convolutions' lines, the total's line and the total."""
     rule = "=" * 90
-    document.add(rule, f"{'Layer (type:depth-idx)':<41}{'Output Shape':<26}{'Param #':<15}", rule, f"{'Net':<41}{'[1, 10]':<26}{'--':<15}")
+    document.add(
+        rule, f"{'Layer (type:depth-idx)':<41}{'Output Shape':<26}{'Param #':<15}", rule, f"{'Net':<41}{'[1, 10]':<26}{'--':<15}"
+    )
     rows, total = [], 0
     for index, (kind, shape, count) in enumerate(
         (
@@ -548,9 +573,9 @@ def torch_rows(document, *, biases):
         ),
         1,
     ):
-        count += shape[0] if biases and kind == "Conv2d" else 0
-        total += count
-        line = document.add(f"├─{f'{kind}: 1-{index}':<39}{str([1, *shape]):<26}{f'{count:,}' if count else '--':<15}")
+        numbers = count + (shape[0] if biases and kind == "Conv2d" else 0)
+        total += numbers
+        line = document.add(f"├─{f'{kind}: 1-{index}':<39}{[1, *shape]!s:<26}{f'{numbers:,}' if numbers else '--':<15}")
         if kind == "Conv2d":
             rows.append(line)
     document.add(rule)
@@ -577,7 +602,9 @@ def main():
     for d in documents():
         if not d.file.startswith("huge-"):
             (FOLDER / d.file).write_bytes(d.text().encode())
-    text = make_logs.answers().replace("written by make_logs.py", "written by make_fresh_logs.py; what begins with `huge-` is not kept")
+    text = make_logs.answers().replace(
+        "written by make_logs.py", "written by make_fresh_logs.py; what begins with `huge-` is not kept"
+    )
     (HERE / "fresh.toml").write_text(text, encoding="utf-8")
 
 

@@ -36,7 +36,8 @@ KEEP = re.compile(
     r"|\bnew best\b[^\n]{0,60}\bsav|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|load\w{0,3}|took|take|pick\w{0,3}"
     r"|chose|selected|submit\w{0,4})\b[^.\n]{0,30}\b(?:best|highest)\b[^.\n]{0,40}\b(?:test|val\w*|epoch)\b"
     r"|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|took|take|pick\w{0,3}|chose|selected|submit\w{0,4})\b[^.\n]{0,40}\b(?:checkpoint"
-    r"|weights|epoch|model)\b[^.\n]{0,40}\b(?:where|when|with|whose|at which)\b[^.\n]{0,30}\b(?:test|val\w*)\b[^.\n]{0,20}\b(?:best|highest|peak\w{0,4}|maxim\w{2,3}|top)",
+    r"|weights|epoch|model)\b[^.\n]{0,40}\b(?:where|when|with|whose|at which)\b[^.\n]{0,30}\b(?:test|val\w*)\b[^.\n]{0,20}"
+    r"\b(?:best|highest|peak\w{0,4}|maxim\w{2,3}|top)",
     re.IGNORECASE,
 )
 NEGATED = re.compile(

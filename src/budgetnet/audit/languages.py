@@ -133,12 +133,17 @@ PHRASES = (
     (re.compile(r"轮次?"), " epoch "),
 )
 WORD = re.compile(r"[^\W\d_]{2,30}")
-COUNTED = r"\s{0,2}(?:\w{0,12}\s)?(?:param\w{0,12}|paràm\w{0,12}|parám\w{0,12}|parâm\w{0,12}|\w{0,10}bilder\w?|images|imágenes|imagens)"
+COUNTED = (
+    r"\s{0,2}(?:\w{0,12}\s)?(?:param\w{0,12}|paràm\w{0,12}|parám\w{0,12}|parâm\w{0,12}|\w{0,10}bilder\w?|images|imágenes|imagens)"
+)
 GROUPED = re.compile(
-    rf"(?<![\d.,])\d{{1,3}}(?:[. ]\d{{3}}){{1,3}}(?![\d.,]\d)(?={COUNTED})|(?<=[^\d.,\s])\s{{0,2}}[:=]?\s{{0,2}}\d{{1,3}}(?:\.\d{{3}}){{2,3}}(?![\d.,]\d)",
+    rf"(?<![\d.,])\d{{1,3}}(?:[. ]\d{{3}}){{1,3}}(?![\d.,]\d)(?={COUNTED})"
+    r"|(?<=[^\d.,\s])\s{0,2}[:=]?\s{0,2}\d{1,3}(?:\.\d{3}){2,3}(?![\d.,]\d)",
     re.IGNORECASE,
 )
-GROUPED_AFTER = re.compile(r"(\bparam\w{0,12}\W{1,4}(?:\w{2,6}\s)?)(\d{1,3}(?:[. ]\d{3}){1,2})(?![\d.,]\d|\s?[%kKmM])", re.IGNORECASE)
+GROUPED_AFTER = re.compile(
+    r"(\bparam\w{0,12}\W{1,4}(?:\w{2,6}\s)?)(\d{1,3}(?:[. ]\d{3}){1,2})(?![\d.,]\d|\s?[%kKmM])", re.IGNORECASE
+)
 DECIMAL = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,18})(?![\d,]|\.\d)")
 PERCENTAGE = re.compile(r"(?<![\d.,])(\d{1,2}),(\d{1,6})(?=\s?%)")
 SEARCHED = 20_000
@@ -156,7 +161,7 @@ def _known(line: Line, foreign: bool) -> Line:
     if len(text) > WIDEST or not text:
         return line
     if foreign and line.kind != "code":
-        text = _words(_numbers(text))
+        text = _numbers(_words(text))
     elif "," in text:
         text = DECIMAL.sub(r"\1.\2", text) if text.count(";") >= 2 and "(" not in text else PERCENTAGE.sub(r"\1.\2", text)
     return line if text == line.text else replace(line, text=text, original=line.text)
