@@ -64,7 +64,9 @@ def main() -> None:
     begun = time.monotonic()
     graded = grade_folder(words.folder / "class", jobs=words.jobs, timeout=words.timeout, showing=Lines())
     seconds = time.monotonic() - begun
-    sys.stdout.write(f"{grades_text(graded.rows)}\n{len(graded.rows)} hand-ins in {seconds:.0f} s, {graded.skipped} known before.\n")
+    sys.stdout.write(
+        f"{grades_text(graded.rows)}\n{len(graded.rows)} hand-ins in {seconds:.0f} s, {graded.skipped} known before.\n"
+    )
 
 
 if __name__ == "__main__":
