@@ -1,4 +1,4 @@
-"""Grade a class of 50 made from the corpus, with a time limit, and say how long it took: `python scripts/grade_corpus.py FOLDER`.
+"""Grade a class of 50 made from the corpus, and say how long it took: `python scripts/grade_corpus.py FOLDER`.
 
 44 hand-ins are networks of `tests/corpus`, each in a folder with the whole file it stands in (so that most hold several networks) and a README
 that names it and pastes a log of the corpus; six misbehave: one hangs, one crashes, one eats memory, one floods, one trains at import,
@@ -6,6 +6,7 @@ one is called names. FOLDER is made, and gets `class` and `class-grades`. Some m
 """
 
 import argparse
+import resource
 import sys
 import time
 import tomllib
@@ -18,7 +19,14 @@ from budgetnet.grade.table import grades_text
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "tests" / "corpus"
 NETWORKS = 44
-HEAD = "import os, sys, time\nimport torch\nimport torch.nn as nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+HEAD = """import os, sys, time
+import torch
+import torch.nn as nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+"""
 REST = """        self.features = nn.Sequential(nn.Conv2d(1, 10, 3, bias=False), nn.BatchNorm2d(10), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
 
     def forward(self, images):
@@ -57,15 +65,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=20.0)
+    parser.add_argument("--timeout", type=float, default=60.0)
     words = parser.parse_args()
     if not (words.folder / "class").exists():
         build(words.folder / "class")
     begun = time.monotonic()
     graded = grade_folder(words.folder / "class", jobs=words.jobs, timeout=words.timeout, showing=Lines())
     seconds = time.monotonic() - begun
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     sys.stdout.write(
-        f"{grades_text(graded.rows)}\n{len(graded.rows)} hand-ins in {seconds:.0f} s, {graded.skipped} known before.\n"
+        f"{grades_text(graded.rows)}\n{len(graded.rows)} hand-ins in {seconds:.0f} s, {graded.skipped} known before; "
+        f"{used.ru_utime + used.ru_stime:.0f} s of processors.\n"
     )
 
 
