@@ -99,7 +99,7 @@ def with_parts(text: str, parts: dict[str, str]) -> str:
     for name, part in parts.items():
         match = re.search(rf"(?<=<!-- {name}:begin)[^>]*-->\n(.*?)(?=<!-- {name}:end -->)", text, re.DOTALL)
         if match is None:
-            raise SystemExit(f"{README}: has no marks for the part {name!r}")
+            raise SystemExit(f"The document has no marks for the part {name!r}.")
         text = f"{text[: match.start(1)]}{part}\n{text[match.end(1) :]}"
     return text
 
