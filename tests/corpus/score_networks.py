@@ -24,12 +24,20 @@ from budgetnet.errors import InputError
 from budgetnet.facts import Facts, NetworkFacts
 from budgetnet.remarks import remarks
 from budgetnet.targets.naming import understand
-from budgetnet.targets.worker import work
+from budgetnet.targets.worker import TRAINS, work
 
 HERE = Path(__file__).resolve().parent
 CLAUSES = ("parameters", "fully_connected", "biases", "forward_passes")
 NUMBERS = ("total", "trainable", "with_hidden", "passes")
-BEHAVIOURS = ("depends_on_batch", "random_in_eval", "keeps_state", "raises_in_eval", "wrong_output", "unused_parameters", "trains_at_import")
+BEHAVIOURS = (
+    "depends_on_batch",
+    "random_in_eval",
+    "keeps_state",
+    "raises_in_eval",
+    "wrong_output",
+    "unused_parameters",
+    "trains_at_import",
+)
 CLASSES = 10
 EVIDENCE = {
     "fully_connected": "fully connected layer",
@@ -122,6 +130,8 @@ def _fill(answer: Answer, result: dict[str, Any]) -> None:
         "wrong_output": facts.classes != CLASSES,
         "unused_parameters": bool(facts.unused),
     }
+    seen["trains_at_import"] = any(TRAINS in note for note in answer.notes)
+    seen["raises_in_eval"] = False  # then there is an error, and nothing comes here
     answer.behaviours = [name for name, found in seen.items() if found]
 
 
@@ -148,11 +158,15 @@ def differences(entry: dict[str, Any], answer: Answer, *, accepted: bool = True)
     hold("input", entry["input"], answer.input)
     if "fully_connected_equivalent" in entry:
         hold("fully_connected_equivalent", entry["fully_connected_equivalent"], bool(answer.equivalent))
-    for behaviour in ("depends_on_batch", "random_in_eval", "keeps_state", "wrong_output", "unused_parameters"):
+    for behaviour in BEHAVIOURS:
         hold(behaviour, behaviour in expected, behaviour in answer.behaviours)
     if entry["honest"]:
         # A full-extent convolution is reported of honest networks too, and where a verdict is defensible so is its evidence.
-        fine = ["fully connected layer in disguise", "equivalent of a fully connected layer", *(EVIDENCE[what] for what in also if what in EVIDENCE)]
+        fine = [
+            "fully connected layer in disguise",
+            "equivalent of a fully connected layer",
+            *(EVIDENCE[what] for what in also if what in EVIDENCE),
+        ]
         hold("findings", [], [one for one in answer.findings if not one.startswith(tuple(fine))])
     return wrong
 
@@ -200,7 +214,7 @@ def scores(corpus: dict[str, Any], answers: dict[str, Answer], *, debatable: boo
             wanted = said if said in also.get("fully_connected_equivalent", ()) else entry["fully_connected_equivalent"]
             _tally(found.setdefault("full extent reported", Score()), said, wanted, False)
         for behaviour in BEHAVIOURS:
-            said = "raises_in_eval" == behaviour if answer.error else behaviour in answer.behaviours
+            said = behaviour == "raises_in_eval" if answer.error else behaviour in answer.behaviours
             _tally(found.setdefault(behaviour.replace("_", " "), Score()), said, behaviour in expected, False)
     return found
 
@@ -228,7 +242,10 @@ def table(corpus: dict[str, Any], answers: dict[str, Answer]) -> str:
         lines.append(f"| {'input, guessed' if name == 'input' else name} | {of - missed} | {of} |")
     honest = [entry["target"] for entry in corpus["network"] if entry["honest"]]
     alarmed = [target for target in honest if any(one.what in {"findings", *CLAUSES} for one in wrong[target])]
-    lines += ["", f"{len(honest) - len(alarmed)} of {len(honest)} honest networks pass without a finding and with nothing left open."]
+    lines += [
+        "",
+        f"{len(honest) - len(alarmed)} of {len(honest)} honest networks pass without a finding and with nothing left open.",
+    ]
     lines += ["", "What is not as `networks.toml` has it:", ""]
     lines += [f"- `{one.target}`: {_words(one)}" for found in wrong.values() for one in found] or ["- nothing."]
     return "\n".join(lines)

@@ -20,7 +20,9 @@ def modules(network: nn.Module) -> list[tuple[str, nn.Module]]:
         if id(module) in found:
             continue
         found[id(module)] = (path, module)
-        children = [(f"{path}.{name}" if path else name, child) for name, child in module.__dict__["_modules"].items() if child is not None]
+        children = [
+            (f"{path}.{name}" if path else name, child) for name, child in module.__dict__["_modules"].items() if child is not None
+        ]
         waiting += reversed(children)
     return list(found.values())
 

@@ -77,4 +77,3 @@ def constant_channels(image: Tensor) -> tuple[float, ...]:
     low, high = image.amin(others), image.amax(others)
     same = (high - low <= CONSTANT * low.abs()) & (low.abs() > CONSTANT)
     return tuple(low[same].tolist())
-

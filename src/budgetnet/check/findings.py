@@ -28,6 +28,7 @@ def examine(evidence: Evidence) -> Findings:
     for place, event in enumerate(evidence.first.events):
         examiner.look(event, evidence.weights(place, event))
     found = evidence.findings
+    found.biases += examiner.shifts.pairs
     for name in ("fully_connected", "equivalent", "biases", "shifts"):
         setattr(found, name, list(dict.fromkeys(getattr(found, name))))  # a layer that is called again says it twice
     return found
@@ -69,7 +70,11 @@ class _Examiner:
             self._piecewise(event, held)
             self._spectrum(event, images, held)
         elif name in DISTANCE or name.startswith("_embedding_bag"):
-            what = "measures distances to stored points" if name in DISTANCE else "adds up rows of a table, weighted or chosen by the image"
+            what = (
+                "measures distances to stored points"
+                if name in DISTANCE
+                else "adds up rows of a table, weighted or chosen by the image"
+            )
             add(self.found.fully_connected, event, f"{what}: a matrix product", sum(operand.numbers for operand in held))
         elif name in trails.BENDING or name == "where":
             self.shifts.bending(event, held)
@@ -117,7 +122,7 @@ class _Examiner:
         if images and products:
             self._product(event, weights, products)
         elif event.name in operations.ATTENTION or any(operand.trail.shares for operand in images):
-            self._attention(event, images)
+            self._attention(event)
         elif any(operand.geometry is not None and operand.geometry.weighted for operand in images):
             add(self.found.fully_connected, event, "sums products with weights by a matrix of constants", 0)
 
@@ -134,7 +139,7 @@ class _Examiner:
             what = f"multiplies its input by a weight matrix ({shapes}){over}"
             add(self.found.fully_connected, event, what, numbers)
 
-    def _attention(self, event: Event, images: list[Operand]) -> None:
+    def _attention(self, event: Event) -> None:
         """Shares that the image itself gives, taken of the values of all places; of channels alone it is a gate."""
         reaches = [reach for reach in event.details.get("reach", {}).values() if reach is not None]
         if event.name not in operations.ATTENTION and reaches and all(reach.kind == "place" for reach in reaches):
@@ -145,6 +150,7 @@ class _Examiner:
     def _contraction(self, event: Event) -> None:
         """A product with varying weights, summed over where they vary, is a matrix product in two steps."""
         operand, reach = event.operands[0], event.details["reach"]
+        self.shifts.pairs.clear()
         weighted, summed = event.details["weighted"], event.details["summed"]
         map_like = len(operand.shape) == 4
         if reach is not None and reach.kind in {"place", "patch"}:

@@ -49,7 +49,9 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
             def probe(seed: int) -> Tensor:
                 return _probe(network, input_shape, dtype, seed)
 
-            walker = Walker(network, probe, _moving_buffers(network, probe), lambda error: f"{name}: {_cannot_run(error, input_shape)}")
+            walker = Walker(
+                network, probe, _moving_buffers(network, probe), lambda error: f"{name}: {_cannot_run(error, input_shape)}"
+            )
             evidences, output = ways(walker)
             evidence = evidences[0]
             number_names(evidence.first.rows.rows)

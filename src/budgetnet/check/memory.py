@@ -192,7 +192,7 @@ def _cancels(name: str, args: Sequence[Any], outputs: Sequence[Tensor]) -> bool:
         return False
     itself = args[1] is args[0] and name != "mul"
     nothing = not isinstance(args[1], Tensor) and args[1] == 0 and name in {"mul", "pow"}
-    return itself and name != "pow" or nothing
+    return (itself and name != "pow") or nothing
 
 
 def user_line() -> tuple[str | None, int | None]:

@@ -2,8 +2,9 @@
 
 Beside each tensor that depends on the image goes one of the same shape that holds places of the current map, counted row by row.
 What moves values moves their places with them, by the very same operation, so that no reshaping hides where a number came from.
-A convolution or pooling begins a new map. Zeros put around a map have the place -1, another constant put there -2, coordinates and the like -3. Costs about
-as much as the moves of the forward pass itself; where it cannot be followed there is None, and the judgement is the stricter one.
+A convolution or pooling begins a new map. Zeros put around a map have the place -1, another constant there -2, coordinates and
+the like -3. Costs about as much as the moves of the forward pass itself; where it cannot be followed there is None, and the
+judgement is the stricter one.
 """
 
 from __future__ import annotations
@@ -23,9 +24,32 @@ MOST_ROWS = 64
 """Rows of a matrix product that are looked at one by one."""
 MOST_PLACES = 2**22
 MOVES = frozenset(
-    {"view", "_unsafe_view", "reshape", "permute", "transpose", "t", "clone", "contiguous", "unsqueeze", "squeeze", "alias", "detach"}
+    {
+        "view",
+        "_unsafe_view",
+        "reshape",
+        "permute",
+        "transpose",
+        "t",
+        "clone",
+        "contiguous",
+        "unsqueeze",
+        "squeeze",
+        "alias",
+        "detach",
+    }
     | {"expand", "repeat", "slice", "select", "split", "split_with_sizes", "unbind", "unfold", "im2col", "index_select", "index"}
-    | {"pixel_shuffle", "pixel_unshuffle", "flip", "roll", "lift_fresh", "rot90", "gather", "channel_shuffle", "native_channel_shuffle"}
+    | {
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "flip",
+        "roll",
+        "lift_fresh",
+        "rot90",
+        "gather",
+        "channel_shuffle",
+        "native_channel_shuffle",
+    }
     | {"as_strided", "_reshape_alias", "movedim", "swapaxes", "repeat_interleave", "take", "unsafe_split"}
 )
 """They give each value of their first operand another seat, and change none."""
@@ -79,7 +103,7 @@ def of_map(output: Tensor, spatial: int | None = None) -> Places:
     return Places(flat.reshape(*(1 for _ in range(output.ndim - count)), *sides).expand(output.shape), sides)
 
 
-def after(
+def after(  # noqa: PLR0911 - one family of operations after the other
     func: Any, name: str, args: Sequence[Any], known: Sequence[tuple[Tensor, Places | None]], output: Tensor, number: int = 0
 ) -> Places | None:
     """Return the places of the operation's `output`, its `number`th; None where they are not followed.
@@ -241,18 +265,22 @@ def reach(ids: Tensor, sides: Sequence[int]) -> Reach:
     rows = ids.reshape(-1, ids.shape[-1]) if ids.ndim else ids.reshape(1, 1)
     if bool((rows == rows[:, :1]).all()):
         return Reach("place" if _varies(rows[:, 0]) else "vector", 1)
-    real = ids[ids >= 0]
     width = sides[-1] if sides else 1
-    high, wide = (int(side.unique().numel()) for side in (real.div(width, rounding_mode="floor"), real % width))
-    chosen = rows[:: max(1, len(rows) // MOST_ROWS)][:MOST_ROWS]
+    high, wide, _ = _extent(ids[ids >= 0], width)
     most = 0
     whole = False
-    for row in chosen:
-        own = row[row >= 0].unique()
-        tall, broad = int(own.div(width, rounding_mode="floor").unique().numel()), int((own % width).unique().numel())
-        most = max(most, int(own.numel()))
+    for row in rows[:: max(1, len(rows) // MOST_ROWS)][:MOST_ROWS]:
+        tall, broad, count = _extent(row[row >= 0], width)
+        most = max(most, count)
         whole |= (tall == high > 1) or (broad == wide > 1)
     return Reach("whole" if whole else "patch", most)
+
+
+def _extent(ids: Tensor, width: int) -> tuple[int, int, int]:
+    """Return how many rows, columns and places of a map of that width these are."""
+    own = ids.unique()  # type: ignore[no-untyped-call]
+    rows, columns = own.div(width, rounding_mode="floor").unique(), (own % width).unique()
+    return int(rows.numel()), int(columns.numel()), int(own.numel())
 
 
 def reach_of_sum(dimensions: Sequence[int], places: Places | None) -> Reach | None:

@@ -12,6 +12,7 @@ from budgetnet.check import operations
 from budgetnet.check.evidence import Evidence
 from budgetnet.check.trace import Event, Operand
 from budgetnet.check.words import add, where
+from budgetnet.facts import Finding
 
 UPPER = frozenset({"minimum", "fmin", "clamp_max"})
 Kind = Literal["parameter", "statistic", "buffer", "constant", "random"]
@@ -22,6 +23,8 @@ class Shifts:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, self.found = evidence, evidence.findings
+        self.pairs: list[Finding] = []
+        """Additions of all pairs of two sets of numbers: a distance, once they are summed; else biases."""
 
     def own_numbers(self, operand: Operand) -> int:
         """Return how many numbers an operand holds that are not repetitions of its sources."""
@@ -91,7 +94,8 @@ class Shifts:
                 add(self.found.shifts, event, f"shifts by {numbers:,} learned numbers after a normalization", numbers)
             else:
                 what = "learned" if "parameter" in kinds else "constant"
-                add(self.found.biases, event, f"adds {numbers:,} {what} numbers to its input", numbers)
+                found = self.pairs if all(_pairs(image.shape, operand.shape) for image in images) else self.found.biases
+                add(found, event, f"adds {numbers:,} {what} numbers to its input", numbers)
 
     def concatenation(self, event: Event) -> None:
         """Channels beside the image's own that are the network's: what the next weights make of them is a bias."""
@@ -128,3 +132,11 @@ class Shifts:
         if lifted:
             what = f"takes the logarithm of exponentials that were multiplied by {lifted:,} numbers: they are added to its input"
             add(self.found.biases, event, what, lifted)
+
+
+def _pairs(image: tuple[int, ...], weights: tuple[int, ...]) -> bool:
+    """Return whether joining these shapes makes pairs: both vary along one dimension, and the weights alone along another."""
+    ndim = max(len(image), len(weights))
+    one, other = ((1,) * (ndim - len(shape)) + shape for shape in (image, weights))
+    columns = list(zip(one, other, strict=True))[1:]
+    return any(a > 1 and b > 1 for a, b in columns) and any(a == 1 and b > 1 for a, b in columns)

@@ -119,11 +119,11 @@ def is_plain_pattern(source: Source) -> bool:
     if source.learned or source.kind == "random":
         return False
     tensor = source.tensor.detach()
-    kinds = tensor.reshape(-1).unique()
+    kinds = tensor.reshape(-1).unique()  # type: ignore[no-untyped-call]
     if kinds.numel() <= 2 and bool((kinds == 0).any()) and not source.kernel:
         return True
-    rows = tensor.reshape(tensor.shape[0], -1).unique(dim=0) if tensor.ndim > 1 else kinds
-    return kinds.numel() <= FEW_VALUES and rows.numel() <= FEW_ENTRIES
+    rows = tensor.reshape(tensor.shape[0], -1).unique(dim=0) if tensor.ndim > 1 else kinds  # type: ignore[no-untyped-call]
+    return bool(kinds.numel() <= FEW_VALUES and rows.numel() <= FEW_ENTRIES)
 
 
 def _element_addresses(tensor: Tensor) -> list[int]:

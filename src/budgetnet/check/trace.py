@@ -100,9 +100,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = operations.tensors_in(output)
         # Inside vmap the module hands out a wrapper of what the operations below it computed.
         known = bool(tensors) and not torch._C._functorch.is_functorch_wrapped_tensor(tensors[0])
-        self.rows.leave(
-            module, tuple(tensors[0].shape) if tensors else (), self.memory.geometry_of(tensors[0]) if known else None
-        )
+        self.rows.leave(module, tuple(tensors[0].shape) if tensors else (), self.memory.geometry_of(tensors[0]) if known else None)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

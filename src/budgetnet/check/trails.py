@@ -16,7 +16,9 @@ from budgetnet.check import operations
 
 LOGARITHM = frozenset({"log", "log2", "log10", "log1p", "_log_softmax"})
 EXPONENTIAL = frozenset({"exp", "exp2", "expm1"})
-BENDING = frozenset({"logaddexp", "logaddexp2", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "threshold"})
+BENDING = frozenset(
+    {"logaddexp", "logaddexp2", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "threshold"}
+)
 """With numbers of its own for an operand, each of these shifts where the answer bends."""
 ENDS = operations.CONVOLUTION | operations.NORMALIZATION | operations.MATRIX | frozenset(operations.POOLING)
 
@@ -54,7 +56,7 @@ def varies(tensor: Tensor, ndim: int) -> list[bool]:
     return flags
 
 
-def after(
+def after(  # noqa: PLR0911 - one family of operations after the other
     name: str,
     args: Sequence[Any],
     images: Sequence[tuple[Tensor, Trail]],
