@@ -11,9 +11,7 @@ import json
 import sys
 import time
 import tomllib
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from budgetnet.targets.naming import understand
 from budgetnet.targets.worker import TRAINS, work
 
 HERE = Path(__file__).resolve().parent
+DOCUMENT = HERE.parent.parent / "docs" / "CHECK.md"
 CLAUSES = ("parameters", "fully_connected", "biases", "forward_passes")
 NUMBERS = ("total", "trainable", "with_hidden", "passes")
 BEHAVIOURS = (
@@ -171,14 +170,6 @@ def differences(entry: dict[str, Any], answer: Answer, *, accepted: bool = True)
     return wrong
 
 
-def ask_all(targets: Iterable[str], processes: int = 1) -> list[Answer]:
-    """Check all `targets`, in this process or in several."""
-    if processes == 1:
-        return [ask(target) for target in targets]
-    with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(ask, targets, chunksize=4))
-
-
 @dataclass
 class Score:
     """How often something was said, was right to say, and was to be said."""
@@ -257,17 +248,24 @@ def _words(one: Difference) -> str:
     return f"{one.what.replace('_', ' ')}: {one.right}, said: {one.said}"
 
 
+MARKS = ("<!-- corpus:begin (python tests/corpus/score_networks.py --write) -->", "<!-- corpus:end -->")
+
+
+def with_table(text: str, new: str) -> str:
+    """Return the document with `new` between its marks."""
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n\n{new}\n\n{MARKS[1]}{after}"
+
+
 def main() -> None:
-    """Print each difference; with `--save FILE` keep the answers."""
+    """Print the table; with `--write` put it into docs/CHECK.md."""
     corpus = manifest()
-    answers = {answer.target: answer for answer in ask_all([entry["target"] for entry in corpus["network"]])}
-    sys.stdout.write(f"{table(corpus, answers)}\n")
-    for entry in corpus["refused"]:
-        answer = ask(entry["target"])
-        sys.stdout.write(f"{entry['target']}: {entry['expected']}: {answer.error or 'NOT REFUSED'}\n")
-    if "--save" in sys.argv:
-        Path(sys.argv[sys.argv.index("--save") + 1]).write_text(json.dumps([asdict(a) for a in answers.values()], indent=1))
-    sys.stdout.write(f"{sum(answer.seconds for answer in answers.values()):.1f} s\n")
+    answers = {entry["target"]: ask(entry["target"]) for entry in corpus["network"]}
+    new = table(corpus, answers)
+    sys.stdout.write(f"{new}\n\n{sum(answer.seconds for answer in answers.values()):.1f} s\n")
+    if "--write" in sys.argv:
+        DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8"), new), encoding="utf-8")
 
 
 if __name__ == "__main__":
