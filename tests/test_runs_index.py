@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_results import made_up
 
 from budgetnet.errors import InputError
-from budgetnet.facts import Facts, NetworkFacts, ParameterCounts, TrainingFacts
 from budgetnet.recipe import Recipe
 from budgetnet.study.condition import Kind, parse_condition
-from budgetnet.study.entries import Result
 from budgetnet.study.index import COLUMNS, INDEX, find_runs
 from budgetnet.study.ledger import LEDGER, open_ledger
 from budgetnet.study.spec import RunSpec
@@ -26,35 +25,8 @@ def spec(number: int, seed: int = 0) -> RunSpec:
     return RunSpec(Recipe(name=f"net{number % 7}", network="code9", rate=0.001 * (number + 1)), seed)
 
 
-def result(number: int) -> Result:
-    counts = ParameterCounts(total=1000 + number, trainable=900, non_trainable=100, with_hidden=1000 + number, non_zero=990)
-    network = NetworkFacts(
-        name="code9",
-        input_shape=(1, 28, 28),
-        classes=10,
-        parameters=counts,
-        layers=(),
-        multiply_accumulates=10**6,
-        fully_connected=(),
-        fully_connected_equivalent=(),
-        biases=(),
-        forward_passes=1,
-    )
-    accuracy = 0.99 + (number * 37 % 100) / 10_000
-    training = TrainingFacts(
-        data="mnist",
-        seed=0,
-        training_images=60_000,
-        samples_seen=120_000,
-        complete=True,
-        accuracy=accuracy,
-        loss=0.02,
-        test_images=10_000,
-        accuracy_by_epoch=(0.98, accuracy),
-        forward_passes=1,
-    )
-    facts = Facts(network=network, training=training)
-    return Result(facts=facts, seconds=9.5, curve=((0.1, 0.97, 0.98),), wrong=(3,), weights_sha256="0" * 64, fingerprint={})
+def accuracy_of(number: int) -> float:
+    return 0.99 + (number * 37 % 100) / 10_000
 
 
 def fill(folder: Path, numbers: range) -> None:
@@ -66,13 +38,13 @@ def fill(folder: Path, numbers: range) -> None:
             if number % 20 == 3:
                 ledger.fail(spec(number), "hang", "again")
             elif number % 10 != 4:
-                ledger.finish(spec(number), result(number))
+                ledger.finish(spec(number), made_up(accuracy_of(number), parameters=1000 + number))
 
 
 def test_a_condition_chooses_and_the_best_comes_first(tmp_path: Path) -> None:
     fill(tmp_path, range(40))
     rows = find_runs(tmp_path, where="parameters < 1_010 and accuracy >= 99.2%", sort="accuracy")
-    expected = [n for n in range(10) if n not in {3, 4} and result(n).accuracy >= 0.992]
+    expected = [n for n in range(10) if n not in {3, 4} and accuracy_of(n) >= 0.992]
     assert {row["parameters"] for row in rows} == {1000 + number for number in expected}
     assert [row["accuracy"] for row in rows] == sorted((row["accuracy"] for row in rows), reverse=True)
     assert [row["state"] for row in find_runs(tmp_path, where="not state = 'finished'")].count("left out") == 2

@@ -7,6 +7,7 @@ they have in common.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from budgetnet.study.executors import Executor, Limits
 from budgetnet.study.executors.local import LocalExecutor, default_jobs
 from budgetnet.study.ledger import LEDGER, RUNS, Histories, open_ledger
 from budgetnet.study.planning import plan_document
+from budgetnet.study.report import refuse_place, write_study_report
 from budgetnet.study.results import study_document
 from budgetnet.study.showing import Showing, Silent
 
@@ -75,17 +77,32 @@ def plan(asked: Asked, means: Means | None = None) -> dict[str, Any]:
 
 def run(asked: Asked, means: Means | None = None, showing: Showing | None = None) -> tuple[dict[str, Any], Conducted]:
     """Train what is missing, compare, and write the report; return the document, with `report`, and how the training ended."""
-    from budgetnet.study.report import write_study_report
-
     study, means = read_study(asked), means or Means()
+    refuse_place(asked.out / study.name)
     with open_ledger(asked.out) as ledger:
         if means.again:
             for spec in study.specs():
                 ledger.forgive(spec)
         conducted = conduct(study.specs(), ledger, _executor(study, asked, means), showing or Silent())
-        document = study_document(study, ledger)
+        document = {**study_document(study, ledger), "command": command_of(asked)}
         readme = write_study_report(study, document, ledger, asked.out / study.name)
     return {**document, "out": str(asked.out), "report": str(readme)}, conducted
+
+
+def command_of(asked: Asked) -> str:
+    """Return the command line that makes the study again."""
+    words = ["budgetnet", "study", *asked.targets]
+    named = {
+        "--seeds": asked.seeds,
+        "--epochs": asked.epochs,
+        "--data": asked.data,
+        "--contract": asked.contract,
+        "--threads": asked.threads,
+    }
+    words += [word for name, value in {**named, "--name": asked.name}.items() if value is not None for word in (name, str(value))]
+    words += [word for setting in asked.settings for word in ("--set", setting)]
+    words += [word for grid in asked.vary for word in ("--vary", grid)]
+    return shlex.join(words if asked.out == FOLDER else [*words, "--out", str(asked.out)])
 
 
 def _definition(asked: Asked) -> tuple[Definition, str, Path | None]:

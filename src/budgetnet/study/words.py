@@ -13,7 +13,7 @@ def study_text(document: dict[str, Any]) -> str:
     rows = [["recipe", "n", "mean", "95 % interval", "std", "best", "last 5", "meets it", "parameters", "each"]]
     rows += [_recipe_row(recipe) for recipe in document["recipes"]]
     lines = [f"{document['title']} (final test accuracy, contract {document['contract']})", "", *_table(rows), ""]
-    lines += [_capitalised(comparison["sentence"]) + "." for comparison in document["comparisons"]]
+    lines += [sentence_case(comparison["sentence"]) + "." for comparison in document["comparisons"]]
     lines += ["", *(f"Note: {note}" for note in document["notes"])] if document["notes"] else []
     if "report" in document:
         lines += ["", f"Written: {document['report']}"]
@@ -89,8 +89,8 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _capitalised(sentence: str) -> str:
-    # A recipe's name keeps its letters; a sentence that begins with our own words gets its capital.
+def sentence_case(sentence: str) -> str:
+    """Return a sentence with its capital where it begins with our own words; a recipe's name keeps its letters."""
     return sentence.replace("no difference", "No difference", 1) if sentence.startswith("no difference") else sentence
 
 
