@@ -135,7 +135,8 @@ def _refuse_doubles(arms: list[Arm]) -> None:
 
 
 def _pairs(definition: Definition, labels: list[str]) -> tuple[tuple[int, int], ...]:
-    asked = definition.compare or ("pairs" if len(labels) <= MOST_PAIRED else "first")
+    default = "pairs" if len(labels) <= MOST_PAIRED else "first"
+    asked = default if definition.compare is None else definition.compare
     if asked == "pairs":
         return tuple((one, other) for one in range(len(labels)) for other in range(one + 1, len(labels)))
     if asked == "first":

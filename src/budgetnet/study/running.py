@@ -131,7 +131,16 @@ def _definition(asked: Asked) -> tuple[Definition, str, Path | None]:
 
 def _executor(study: Study, asked: Asked, means: Means) -> Executor:
     if means.cluster is not None:
-        raise InputError("--cluster: this version trains on this machine alone.")
+        from budgetnet.study.executors.cluster import RayExecutor
+
+        return RayExecutor(
+            asked.out / RUNS,
+            address=means.cluster,
+            threads=study.threads,
+            gpus=means.gpus,
+            limits=means.limits,
+            data_dir=asked.data_dir,
+        )
     return LocalExecutor(
         asked.out / RUNS,
         jobs=means.jobs,

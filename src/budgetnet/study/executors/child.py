@@ -86,11 +86,14 @@ def main() -> None:
 def carry_out(order: dict[str, Any], say: Any) -> Path:
     """Train the order's run in its folder, or go on with it; return the folder."""
     from budgetnet import training
+    from budgetnet.datasets.packed import unpack
     from budgetnet.rundir import RECIPE
 
     path, recipe = Path(order["path"]), Recipe.model_validate(order["recipe"])
     progress = Telling(say, recipe.epochs)
     shared: dict[str, Any] = {"threads": order["threads"], "data_dir": order.get("data_dir"), "progress": progress}
+    if order.get("packed_data") is not None:
+        shared["dataset"] = unpack(Path(order["packed_data"]))
     if order.get("checkpoint_seconds") is not None:
         shared["checkpoint_seconds"] = order["checkpoint_seconds"]
     _wait_until_free(path)

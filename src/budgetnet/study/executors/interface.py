@@ -55,8 +55,10 @@ class Executor(Protocol):
 
     name: str
     """In words, for the ledger."""
-    slots: int
-    """How many runs it trains at a time."""
+
+    @property
+    def slots(self) -> int:
+        """How many runs it takes at a time."""
 
     def __enter__(self) -> Self:
         """Get the place ready. Raises `InputError` where it cannot be."""

@@ -49,6 +49,7 @@ class LocalExecutor:
         threads: int = 1,
         limits: Limits | None = None,
         data_dir: Path | None = None,
+        packed_data: Path | None = None,
         checkpoint_seconds: float | None = None,
     ) -> None:
         self.runs = runs
@@ -57,6 +58,7 @@ class LocalExecutor:
         self.name = f"this machine, {self.slots} at a time, {threads} thread{'s' if threads > 1 else ''} each"
         self.limits = limits or Limits()
         self.data_dir = data_dir
+        self.packed_data = packed_data
         self.checkpoint_seconds = checkpoint_seconds
         self._pool = ThreadPoolExecutor(max_workers=self.slots)
         self._stop = threading.Event()
@@ -132,6 +134,7 @@ class LocalExecutor:
             "seed": spec.seed,
             "threads": self.threads,
             "data_dir": str(self.data_dir.resolve()) if self.data_dir else None,
+            "packed_data": str(self.packed_data) if self.packed_data else None,
             "checkpoint_seconds": self.checkpoint_seconds,
             "nice": NICE,
             "memory_mib": self.limits.memory_mib,
