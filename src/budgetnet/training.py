@@ -53,12 +53,13 @@ def train(
     data_dir: str | Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: Progress | None = None,
+    dataset: Dataset | None = None,
 ) -> RunDirectory:
     """Train one network with one seed and return its finished run directory.
 
     `name` is a name of the zoo, `path/to/file.py:Class`, or a `Recipe`; `settings` are `field=value` changes of the recipe; `out`
-    defaults to `runs/NAME-DATA-seedSEED` and must be free. Raises `InputError` for wrong input, `Diverged`, and `Interrupted` after
-    Ctrl-C or SIGTERM with the state saved.
+    defaults to `runs/NAME-DATA-seedSEED` and must be free; `dataset` is the recipe's, where it is loaded already.
+    Raises `InputError` for wrong input, `Diverged`, and `Interrupted` after Ctrl-C or SIGTERM with the state saved.
     """
     recipe = decide_recipe(name, data, epochs, list(settings or []))
     if not isinstance(seed, int) or seed < 0:
@@ -66,7 +67,7 @@ def train(
     _refuse_negative("checkpoint_seconds", checkpoint_seconds)
     path = Path(out) if out is not None else Path("runs") / run_name(recipe, seed)
     _set_threads(threads)
-    dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
+    dataset = dataset or datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
     recipe = with_affordable_validation(recipe, name, list(settings or []), dataset)
     check_fits(recipe, seed, dataset)
     fingerprint = take_fingerprint(dataset.sha256)
@@ -84,6 +85,7 @@ def resume(
     previous: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: Progress | None = None,
+    dataset: Dataset | None = None,
 ) -> RunDirectory:
     """Go on with an interrupted run from its newest checkpoint (or the one before it) and return it finished.
 
@@ -103,7 +105,7 @@ def resume(
         recipe, identity, old = run.recipe(), run.identity(), run.fingerprint()
         check_source(recipe, identity, run)
         _set_threads(threads if threads is not None else old.get("threads"))
-        dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
+        dataset = dataset or datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
         if dataset.sha256 != old.get("data_sha256"):
             raise InputError(f"{recipe.data}: is not the data that {path} was started with (its SHA-256 differs).")
         shown = progress or Quiet()
