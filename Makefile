@@ -15,7 +15,7 @@ run: $(VENV)/.installed
 	$(BIN)/budgetnet quickstart
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import FAILING, SMALL, asked, train
 
 from budgetnet.errors import InputError
 from budgetnet.study import running
@@ -20,6 +19,7 @@ from budgetnet.study.executors.cluster import RayExecutor
 from budgetnet.study.executors.node import Order, carry_out, code_sum, gather, lay_out
 from budgetnet.study.ledger import LEDGER
 from budgetnet.study.showing import Silent
+from studies import FAILING, SMALL, asked, train
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
