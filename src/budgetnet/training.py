@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from budgetnet import datasets, rundir
+from budgetnet import datasets, kernels, rundir
 from budgetnet.allocator import keep_freed_memory
 from budgetnet.averaging import Average
 from budgetnet.check import measure
@@ -121,6 +121,8 @@ def _carry_out(
     run: RunDirectory, recipe: Recipe, seed: int, dataset: Dataset, checkpoint_seconds: float, progress: Progress, *, previous: bool
 ) -> None:
     keep_freed_memory()
+    if kernels.missing():
+        progress.note("No C compiler was found: training runs on plain torch, about half as fast. The result is as good.")
     classes = len(dataset.class_names)
     network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
     facts = measure(network, name=recipe.name, input_shape=dataset.shape)

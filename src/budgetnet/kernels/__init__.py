@@ -4,7 +4,7 @@
 meaning. They are compiled once (about three seconds) into the user's cache, for this processor. BUDGETNET_KERNELS=plain switches them off.
 """
 
-from budgetnet.kernels.build import description, library
+from budgetnet.kernels.build import description, library, missing
 from budgetnet.kernels.operations import convolution, depthwise_convolution, max_pooling, stage
 
-__all__ = ["convolution", "depthwise_convolution", "description", "library", "max_pooling", "stage"]
+__all__ = ["convolution", "depthwise_convolution", "description", "library", "max_pooling", "missing", "stage"]

@@ -38,10 +38,19 @@ def description() -> str:
     return _load()[1]
 
 
+def missing() -> bool:
+    """Return whether the kernels are wanted here and cannot be had."""
+    return library() is None and not _switched_off()
+
+
+def _switched_off() -> bool:
+    return os.environ.get(SWITCH, "") == "plain"
+
+
 @functools.cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     compiler = _compiler()
-    if os.environ.get(SWITCH, "") == "plain" or compiler is None or platform.system() != "Linux":
+    if _switched_off() or compiler is None or platform.system() != "Linux":
         return None, "plain torch"
     try:
         version = _first_line(compiler)
