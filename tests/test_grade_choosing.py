@@ -39,6 +39,8 @@ def told(found: list[Named], wanted: str | None = None, text: str = "") -> tuple
         ([A, B], None, "The network is in b.py.", "b.py:Other"),
         ([A, B], None, "Network and Others are no names of ours.", None),
         ([A, B], None, "Net was first, Other is better.", None),
+        ([A.model_copy(update={"parent": True}), B], None, "", "b.py:Other"),
+        ([A.model_copy(update={"parent": True}), B], None, "We hand in Net.", "a.py:Net"),
     ],
 )
 def test_one_network_is_taken_or_none(found: list[Named], wanted: str | None, text: str, expected: str | None) -> None:
@@ -71,6 +73,9 @@ def test_networks_are_listed_without_being_run(tmp_path: Path) -> None:
     assert {one.place: one.trained for one in found} == {"net.py:Other": True}
     hand_in(tmp_path / "open", net_py=BOTH)
     assert {one.place for one in networks_in(tmp_path / "open" / "net.py", "open", seconds=30)} == {"net.py:Net", "net.py:Other"}
+    hand_in(tmp_path / "derived", net_py=f"{HONEST}\n\nclass Wide(Net):\n    pass\n")
+    derived = networks_in(tmp_path / "derived", "derived", seconds=30)
+    assert {one.name: one.parent for one in derived} == {"Net": True, "Wide": False}
     hand_in(tmp_path / "broken", net_py="class Net(:")
     with pytest.raises(InputError, match=r"^broken"):
         networks_in(tmp_path / "broken" / "net.py", "broken", seconds=30)

@@ -55,7 +55,8 @@ def network_of(hand_in: HandIn, contents: Contents, wanted: str | None, timeout:
     if one is None:
         return Choice(str(hand_in.path), problem=f"{hand_in.name}: {why}")
     # Of one alone the check knows how to build it best: it also looks for what wraps it.
-    target = str(hand_in.path) if len(found) == 1 else f"{root / one.file}{f':{one.name}' if one.name else ''}"
+    alone = not one.parent and sum(not other.parent for other in found) == 1
+    target = str(hand_in.path) if alone else f"{root / one.file}{f':{one.name}' if one.name else ''}"
     return Choice(target, visible(one.place, 200), why)
 
 
@@ -63,7 +64,7 @@ def chosen(found: Sequence[Named], wanted: str | None, texts: Callable[[], Itera
     """Return the network that is taken, and why; or None, and the sentence that says why not.
 
     In this order: the only one there is, the one that was asked for, the only one that code trains, the only one that code makes, the only one
-    that a text names. `texts` gives names and contents.
+    that a text names, the only one that no other derives from. `texts` gives names and contents.
     """
     shown = ", ".join(visible(one.place, 80) for one in found[:MOST_SHOWN]) + (", …" if len(found) > MOST_SHOWN else "")
     if len(found) == 1:
@@ -78,6 +79,8 @@ def chosen(found: Sequence[Named], wanted: str | None, texts: Callable[[], Itera
     ):
         if len(fitting) == 1:
             return fitting[0], f"It is the only one of {len(found)} networks {why}."
+    if len(leaves := [one for one in found if not one.parent]) == 1:
+        return leaves[0], f"It is the only one of {len(found)} networks that no other derives from."
     return None, f"which of its {len(found)} networks is handed in? Neither code nor text says; --network names one of {shown}."
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from budgetnet.confine import Limits, run_confined
 from budgetnet.errors import InputError
-from budgetnet.targets.definitions import Candidate, candidates
+from budgetnet.targets.definitions import Candidate, candidates, parents_of
 from budgetnet.targets.reading import read
 from budgetnet.targets.searching import networks_of_folder
 from budgetnet.targets.statements import main_calls, statements_of
@@ -41,6 +41,9 @@ class Named(BaseModel):
     trained: bool = False
     """What is made of it is given to something that trains."""
 
+    parent: bool = False
+    """Another network of the list derives from it; it is meant only where something says so."""
+
     @property
     def place(self) -> str:
         """`net.py:Net`, as a target is named."""
@@ -64,21 +67,40 @@ def networks_in(path: Path, name: str, *, seconds: float) -> tuple[Named, ...]:
 def work(task: dict[str, Any]) -> dict[str, Any]:
     """Do the child's part: read, and answer with plain data."""
     path = Path(task["path"])
+    found: list[tuple[Path, Candidate | None]]
     if path.is_dir():
         _, found, _ = networks_of_folder(path, task["label"])
-        return {"networks": [_named(file, one, file.relative_to(path).as_posix()) for file, one in found[:MOST_NETWORKS]]}
-    if path.suffix.lower() not in {".py", ".ipynb"}:
-        return {"networks": [_named(path, None, path.name)]}
-    source = read(path)
-    here = candidates(statements_of(source.trees), main_calls(source.trees))
-    return {"networks": [_named(path, one, path.name) for one in here[:MOST_NETWORKS]]}
+    elif path.suffix.lower() in {".py", ".ipynb"}:
+        source = read(path)
+        found = [(path, one) for one in candidates(statements_of(source.trees), main_calls(source.trees))]
+    else:
+        found = [(path, None)]
+    folder = path if path.is_dir() else path.parent
+    networks = [
+        named
+        for file in dict.fromkeys(file for file, _ in found[:MOST_NETWORKS])
+        for named in _of_file(file, file.relative_to(folder).as_posix(), [one for other, one in found if other == file and one])
+    ]
+    return {"networks": [named.model_dump() for named in networks[:MOST_NETWORKS]]}
 
 
-def _named(path: Path, one: Candidate | None, shown: str) -> dict[str, Any]:
-    if one is None:
-        return Named(file=shown, name="").model_dump()
-    trained = one.name in trained_names([tree for _, tree in read(path).trees])
-    return Named(file=shown, name=one.name, made=bool(one.calls) or one.kind == "variable", trained=trained).model_dump()
+def _of_file(path: Path, shown: str, found: Sequence[Candidate]) -> list[Named]:
+    if not found:
+        return [Named(file=shown, name="")]
+    trees = read(path).trees
+    trained = trained_names([tree for _, tree in trees])
+    calls = main_calls(trees)
+    parents = parents_of(statements_of(trees), calls, found)
+    return [
+        Named(
+            file=shown,
+            name=one.name,
+            made=bool(one.calls) or one.kind == "variable",
+            trained=one.name in trained,
+            parent=one in parents,
+        )
+        for one in [*found, *parents]
+    ]
 
 
 def trained_names(trees: Sequence[ast.Module]) -> set[str]:
