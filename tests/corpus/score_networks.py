@@ -197,13 +197,13 @@ def scores(corpus: dict[str, Any], answers: dict[str, Answer], *, debatable: boo
         also = entry.get("also_defensible", {})
         expected = set(entry.get("behaviours", ()))
         for clause in CLAUSES:
-            said = answer.clauses.get(clause, "unproven")
-            wanted = said if said in also.get(clause, ()) else entry[clause]
-            _tally(found.setdefault(clause, Score()), said == "broken", wanted == "broken", said == "unproven" != wanted)
+            state = answer.clauses.get(clause, "unproven")
+            wanted = state if state in also.get(clause, ()) else entry[clause]
+            _tally(found.setdefault(clause, Score()), state == "broken", wanted == "broken", state == "unproven" != wanted)
         if "fully_connected_equivalent" in entry and not answer.error:
             said = bool(answer.equivalent)
-            wanted = said if said in also.get("fully_connected_equivalent", ()) else entry["fully_connected_equivalent"]
-            _tally(found.setdefault("full extent reported", Score()), said, wanted, False)
+            right = said if said in also.get("fully_connected_equivalent", ()) else entry["fully_connected_equivalent"]
+            _tally(found.setdefault("full extent reported", Score()), said, right, False)
         for behaviour in BEHAVIOURS:
             said = behaviour == "raises_in_eval" if answer.error else behaviour in answer.behaviours
             _tally(found.setdefault(behaviour.replace("_", " "), Score()), said, behaviour in expected, False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from budgetnet.check import operations, places
+from budgetnet.check import operations, places, reach
 from budgetnet.check.memory import Content, Memory
 
 CONSTANT = 1e-5
@@ -41,14 +41,14 @@ def details_of(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -
     return {"widths": list(args[1]), "value": float(args[2]) if len(args) > 2 else 0.0} if name == "constant_pad_nd" else {}
 
 
-def _reach(name: str, args: Sequence[Any], inputs: Inputs, number: int, memory: Memory) -> places.Reach | None:
+def _reach(name: str, args: Sequence[Any], inputs: Inputs, number: int, memory: Memory) -> reach.Reach | None:
     """Return what the product reads of the operand of that number, against its other factor."""
     factors = places.LEFT_AND_RIGHT.get(name)
     place, tensor, content = inputs[number]
     if factors is None or place not in factors or not content.image:
         return None
     other = args[factors[1] if place == factors[0] else factors[0]]
-    return places.reach_of_product(name, args, tensor, other, memory.places_of(tensor))
+    return reach.reach_of_product(name, args, tensor, other, memory.places_of(tensor))
 
 
 def _summed(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _summed(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -> d
     known = memory.places_of(tensor)
     if not weighted or known is None:
         return {"summed": summed, "weighted": weighted, "reach": None}
-    return {"summed": summed, "weighted": weighted, "reach": places.reach_of_sum(weighted, known)}
+    return {"summed": summed, "weighted": weighted, "reach": reach.reach_of_sum(weighted, known)}
 
 
 def constant_channels(image: Tensor) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from math import prod
 
 from budgetnet.check import operations, trails
 from budgetnet.check.evidence import Evidence, Findings
-from budgetnet.check.places import Reach
+from budgetnet.check.reach import Reach
 from budgetnet.check.shifts import Shifts
 from budgetnet.check.trace import Event, Operand
 from budgetnet.check.words import add, where

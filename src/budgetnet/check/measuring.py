@@ -62,7 +62,7 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
             classes = _look_at_output(evidence.first, output, found)
             passes = count_passes(evidences, found)
             used = frozenset[int]().union(*(one.first.used for one in evidences))
-            if not set(range(evidence.first.sources.declared)) <= used:
+            if any(source.kind == "parameter" and source.number not in used for source in evidence.first.sources.all):
                 used |= used_while_training(walker)
             rows, counts = count(network, evidence, used)
         with held(network):

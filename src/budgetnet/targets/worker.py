@@ -188,7 +188,9 @@ def choose(source: Source, name: str, label: str) -> Candidate:
     if name:
         by_name = [statement for statement in statements if name in statement.defines]
         if not by_name:
-            known = [candidate.name for candidate in candidates(statements, calls)]
+            roots = [candidate.name for candidate in candidates(statements, calls)]
+            classes = [name for one in statements if isinstance(one.node, ast.ClassDef) for name in one.defines]
+            known = list(dict.fromkeys([*roots, *classes])) if roots else []
             listed = did_you_mean(name, known) if known else " It defines no network."
             raise InputError(f"{label}: {source.path.name} has no class {name!r}.{listed}")
         matching = [call for call in calls if getattr(call.func, "id", None) == name]
