@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import FAILING, SMALL, TINY, asked, train
+from small_studies import FAILING, SMALL, TINY, asked, train
 from typer.testing import CliRunner
 
 import budgetnet

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import TINY, asked
+from small_studies import TINY, asked
 
 from budgetnet.errors import InputError
 from budgetnet.study import running
