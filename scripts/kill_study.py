@@ -72,7 +72,18 @@ def main() -> None:
 
 def start(out: Path, seeds: int, jobs: int) -> subprocess.Popen[bytes]:
     """Start the study, or go on with it."""
-    words = ["study", str(out / "study.toml"), "--seeds", str(seeds), "--jobs", str(jobs), "--out", str(out / "studies")]
+    words = [
+        "study",
+        str(out / "study.toml"),
+        "--seeds",
+        str(seeds),
+        "--jobs",
+        str(jobs),
+        "--nice",
+        "0",
+        "--out",
+        str(out / "studies"),
+    ]
     return subprocess.Popen([sys.executable, "-m", "budgetnet", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -11,7 +11,6 @@ from budgetnet.zoo.blocks import (
     GlobalMaxPooling,
     MaxPooling,
     Network,
-    SeparableConvolution,
     Softmax,
 )
 from budgetnet.zoo.stages import stage
@@ -51,15 +50,9 @@ def one_pool(*, pools: int = 1, dropout: float = 0.2, last_dropout: float = 0.0,
     )
 
 
-def gap_1x1(*, end: str = "1x1, normalised", dropout: float = 0.1) -> Network:
-    """`gap-1x1` without biases, with another end: the 1×1 convolution normalised or not, or a 3×3 convolution in its place."""
+def gap_1x1(*, end: str, dropout: float = 0.1) -> Network:
+    """`gap-1x1` without biases, with another end: its 1×1 convolution not normalised, or a 3×3 convolution in its place."""
     ends: dict[str, list[nn.Module]] = {
-        "1x1, normalised": [
-            *stage(16, 20, dropout),
-            Convolution(20, 10, 1, activation=None),
-            BatchNormalization(10),
-            Dropout(dropout),
-        ],
         "1x1": [*stage(16, 20, dropout), Convolution(20, 10, 1, activation=None)],
         "3x3": [Convolution(16, 10, 3, activation=None), BatchNormalization(10), Dropout(dropout)],
     }
@@ -95,9 +88,8 @@ def code9_averaged(*, last: int = 16, dropout: float = 0.1) -> Network:
     )
 
 
-def separable(*, kind: str = "separable", width: int = 16, dropout: float = 0.1) -> Network:
-    """`separable-gmp` with its separable convolution, or a plain one of `width` channels in its place."""
-    convolution: nn.Module = SeparableConvolution(16, width, 3) if kind == "separable" else Convolution(16, width, 3)
+def plain(*, width: int = 16, dropout: float = 0.1) -> Network:
+    """`separable-gmp` with a plain convolution of `width` channels in place of its separable one."""
     return Network(
         *stage(1, 16, dropout),
         *stage(16, 32, dropout),
@@ -107,7 +99,7 @@ def separable(*, kind: str = "separable", width: int = 16, dropout: float = 0.1)
         *stage(16, 16, dropout),
         *stage(16, 16, dropout),
         *stage(16, 16, dropout),
-        convolution,
+        Convolution(16, width, 3),
         BatchNormalization(width),
         Dropout(dropout),
         Convolution(width, 10, 1, activation=None),
@@ -116,7 +108,7 @@ def separable(*, kind: str = "separable", width: int = 16, dropout: float = 0.1)
     )
 
 
-def high_lr(*, normalised: bool = True, dropout: float = 0.1, logit_dropout: float = 0.1) -> Network:
+def high_lr(*, dropout: float = 0.1, logit_dropout: float = 0.1) -> Network:
     """`high-lr` with a BatchNormalization before the flatten, which its author left out."""
     return Network(
         *stage(1, 16, dropout),
@@ -128,7 +120,7 @@ def high_lr(*, normalised: bool = True, dropout: float = 0.1, logit_dropout: flo
         *stage(16, 16, dropout),
         *stage(16, 16, dropout),
         Convolution(16, 10, 4, activation=None),
-        *([BatchNormalization(10)] if normalised else []),
+        BatchNormalization(10),
         Dropout(logit_dropout),
         Flatten(),
         Softmax(),

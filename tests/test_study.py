@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import FAILING, SMALL, TINY, asked, train
 from typer.testing import CliRunner
 
 import budgetnet
@@ -25,7 +26,6 @@ from budgetnet.study.index import INDEX, find_runs
 from budgetnet.study.ledger import LEDGER, open_ledger, read_histories
 from budgetnet.study.showing import Lines, Silent, duration
 from budgetnet.study.spec import RunSpec
-from studies import FAILING, SMALL, TINY, asked, train
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kill_study.py"
 WIDTHS = ("network.width=4,6",)

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import TINY, asked
 
 from budgetnet.errors import InputError
 from budgetnet.study import running
 from budgetnet.study.arms import Study
 from budgetnet.study.definition import parse_seeds
-from studies import TINY, asked
 
 
 def from_text(folder: Path, text: str, **given: Any) -> Study:

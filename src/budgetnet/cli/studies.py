@@ -35,6 +35,7 @@ def study(
     quiet_limit: Annotated[
         float, typer.Option("--quiet-limit", min=1, help="Seconds without a step that count as hanging.")
     ] = 900.0,
+    nice: Annotated[int, typer.Option("--nice", min=0, max=19, help="How far runs stand back behind other programs.")] = 10,
     again: Annotated[bool, typer.Option("--again", help="Try also the runs that failed twice before.")] = False,
     cluster: Annotated[str | None, typer.Option("--cluster", help="auto, or ray://HOST:PORT: train on a Ray cluster.")] = None,
     gpus: Annotated[float, typer.Option("--gpus", min=0, help="With --cluster: GPUs of each run, fractions too.")] = 0.0,
@@ -65,7 +66,7 @@ def study(
         out=out,
     )
     limits = Limits(memory_mib=memory, seconds=time_limit, quiet_seconds=quiet_limit)
-    means = running.Means(jobs=jobs, limits=limits, cluster=cluster, gpus=gpus, again=again)
+    means = running.Means(jobs=jobs, limits=limits, cluster=cluster, gpus=gpus, nice=nice, again=again)
     if plan:
         document = running.plan(asked, means)
         show(as_json, document, plan_text(document))

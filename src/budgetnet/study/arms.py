@@ -105,8 +105,9 @@ def _fitted(arms: list[Arm], definition: Definition, data_dir: Path | None) -> l
     from budgetnet.preparing import check_fits, with_affordable_validation
 
     fitted = []
+    loaded = {name: datasets.load(name, data_dir=data_dir) for name in {arm.recipe.data for arm in arms}}
     for arm in arms:
-        dataset = datasets.load(arm.recipe.data, data_dir=data_dir)
+        dataset = loaded[arm.recipe.data]
         chosen = any("validation" in settings for settings in _all_settings(definition))
         # A recipe that was taken over whole (`like`) keeps no validation part, and is left as it is.
         recipe = arm.recipe if chosen else with_affordable_validation(arm.recipe, arm.recipe.network, [], dataset)

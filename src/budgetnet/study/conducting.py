@@ -6,6 +6,7 @@ The same loop for every executor. It can end at any moment: the ledger says what
 from __future__ import annotations
 
 import shutil
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -80,13 +81,16 @@ class _Work:
         self.trained = 0
 
     def loop(self, request: StopRequest) -> None:
+        ticked = 0.0
         while (self.queue or self.pending) and request.signal is None:
             while self.queue and len(self.pending) < self.executor.slots:
                 self._begin(self.queue.popleft())
             done, _ = wait(self.pending, timeout=LISTENING_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._take(future, self.pending.pop(future))
-            self.showing.tick(self.executor.standings())
+            if time.monotonic() - ticked >= LISTENING_SECONDS:
+                ticked = time.monotonic()
+                self.showing.tick(self.executor.standings())
 
     def halt(self) -> None:
         """Let the runs under way save their state; one that ends in these seconds still counts."""

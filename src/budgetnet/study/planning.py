@@ -126,6 +126,7 @@ def _timed(recipe: Recipe, dataset: Any, network: Any) -> float:
     import torch
     from torch.nn import functional as F
 
+    from budgetnet.accelerated import accelerated
     from budgetnet.allocator import keep_freed_memory
     from budgetnet.datasets import Split
     from budgetnet.evaluate import as_input, evaluate
@@ -140,13 +141,14 @@ def _timed(recipe: Recipe, dataset: Any, network: Any) -> float:
     images, labels = training.images[: recipe.batch], training.labels[: recipe.batch]
     network.train()
     steps = []
-    for _ in range(WARM_STEPS + TIMED_STEPS):
-        started = time.monotonic()
-        loss = F.nll_loss(log_probabilities(as_input(images)), labels)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        steps.append(time.monotonic() - started)
+    with accelerated(network):
+        for _ in range(WARM_STEPS + TIMED_STEPS):
+            started = time.monotonic()
+            loss = F.nll_loss(log_probabilities(as_input(images)), labels)
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+            steps.append(time.monotonic() - started)
     few = Split(dataset.test.images[:EVALUATED_IMAGES], dataset.test.labels[:EVALUATED_IMAGES])
     started = time.monotonic()
     evaluate(network, log_probabilities, few)

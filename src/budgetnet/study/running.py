@@ -18,7 +18,7 @@ from budgetnet.study.arms import Study, make_study, plain_name
 from budgetnet.study.conducting import Conducted, conduct
 from budgetnet.study.definition import Definition, changed, define, parse_grid, parse_seeds, parse_settings, read_definition
 from budgetnet.study.executors import Executor, Limits
-from budgetnet.study.executors.local import LocalExecutor, default_jobs
+from budgetnet.study.executors.local import NICE, LocalExecutor, default_jobs
 from budgetnet.study.ledger import LEDGER, RUNS, Histories, open_ledger
 from budgetnet.study.planning import plan_document
 from budgetnet.study.report import refuse_place, write_study_report
@@ -57,6 +57,8 @@ class Means:
     """`auto` or an address of a Ray cluster; None for this machine."""
     gpus: float = 0.0
     """Of each run, on a cluster."""
+    nice: int = NICE
+    """How far the runs on this machine stand back behind other programs, 0–19."""
     again: bool = False
     """Try also the runs that failed twice."""
     checkpoint_seconds: float | None = None
@@ -148,4 +150,5 @@ def _executor(study: Study, asked: Asked, means: Means) -> Executor:
         limits=means.limits,
         data_dir=asked.data_dir,
         checkpoint_seconds=means.checkpoint_seconds,
+        nice=means.nice,
     )

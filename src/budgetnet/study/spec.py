@@ -31,7 +31,8 @@ class RunSpec:
     @cached_property
     def key(self) -> str:
         """The run's name, also of its folder: recipe, data, seed, and a sum over what decides it."""
-        decides = self.recipe.model_dump(exclude=set(WORDS_ONLY))
+        # What stands at its default is left out, so that a field which a later version adds renames no run of today.
+        decides = self.recipe.model_dump(exclude=set(WORDS_ONLY), exclude_defaults=True)
         if self.source_sha256 is not None:
             # A file is what it holds, wherever it lies.
             decides["network"] = [self.source_sha256, self.recipe.network.rpartition(":")[2]]

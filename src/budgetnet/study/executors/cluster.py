@@ -7,6 +7,7 @@ its machines it pickles: a cluster is a place of trust. Ray is imported here alo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -134,6 +135,7 @@ class RayExecutor:
         reference = self._task.options(**options).remote(order, [data], self._board)
         with self._guard:
             self._references[spec.key] = reference
+        self._seen.pop(spec.key, None)
         reference.future().add_done_callback(lambda done: self._pool.submit(self._bring_back, spec, done, future))
         return future
 
@@ -168,7 +170,7 @@ class RayExecutor:
             answer = done.result()
             if "failed" in answer:
                 raise RunFailed(answer["failed"], answer["words"])
-            _put(self.runs / spec.key, answer["files"])
+            put_in_place(self.runs / spec.key, answer["files"])
             if "stopped" in answer:
                 raise Stopped
             future.set_result(open_run(self.runs / spec.key))
@@ -213,22 +215,26 @@ def _on_a_node(order: Order, data: list[Any], board: Any) -> dict[str, Any]:
 
     import ray
 
-    def tell(standing: Standing | None) -> bool:
-        try:
-            return bool(ray.get(board.tell.remote(order.key, standing), timeout=30))
-        except ray.exceptions.RayError:
-            return False  # nobody listens for the moment; where the driver is gone, Ray ends this task
+    stopping = False
+    told = [board.tell.remote(order.key, Standing(epochs=int(order.recipe["epochs"])))]
 
-    placed = replace(order, node=ray.get_runtime_context().get_node_id()[:12])
-    if tell(Standing(epochs=int(order.recipe["epochs"]))):
-        return {"stopped": True, "files": order.files}
+    def tell(standing: Standing) -> bool:
+        # Never waiting for the answer: while a task waits, Ray gives its processor to another.
+        nonlocal stopping
+        if ray.wait(told, timeout=0)[0]:
+            with contextlib.suppress(ray.exceptions.RayError):  # nobody listens for the moment
+                stopping = bool(ray.get(told.pop())) or stopping
+            told[:] = [board.tell.remote(order.key, standing)]
+        return stopping
+
     try:
+        placed = replace(order, node=ray.get_runtime_context().get_node_id()[:12])
         return carry_out(placed, lambda: ray.get(data[0]).tobytes(), tell)
     finally:
-        tell(None)
+        board.tell.remote(order.key, None)
 
 
-def _put(folder: Path, files: dict[str, bytes]) -> None:
+def put_in_place(folder: Path, files: dict[str, bytes]) -> None:
     """Put a run directory that came back in its place; it appears whole."""
     if not files:
         return

@@ -51,6 +51,7 @@ class LocalExecutor:
         data_dir: Path | None = None,
         packed_data: Path | None = None,
         checkpoint_seconds: float | None = None,
+        nice: int = NICE,
     ) -> None:
         self.runs = runs
         self.threads = threads
@@ -59,6 +60,7 @@ class LocalExecutor:
         self.limits = limits or Limits()
         self.data_dir = data_dir
         self.packed_data = packed_data
+        self.nice = nice
         self.checkpoint_seconds = checkpoint_seconds
         self._pool = ThreadPoolExecutor(max_workers=self.slots)
         self._stop = threading.Event()
@@ -136,7 +138,7 @@ class LocalExecutor:
             "data_dir": str(self.data_dir.resolve()) if self.data_dir else None,
             "packed_data": str(self.packed_data) if self.packed_data else None,
             "checkpoint_seconds": self.checkpoint_seconds,
-            "nice": NICE,
+            "nice": self.nice,
             "memory_mib": self.limits.memory_mib,
         }
 

@@ -106,7 +106,8 @@ def gather(folder: Path) -> dict[str, bytes]:
 
 
 def _train(spec: RunSpec, order: Order, runs: Path, packed: Path, tell: Callable[[Standing], bool]) -> None:
-    with LocalExecutor(runs, jobs=1, threads=order.threads, limits=order.limits, packed_data=packed) as executor:
+    # Ray's own processes are nice already.
+    with LocalExecutor(runs, jobs=1, threads=order.threads, limits=order.limits, packed_data=packed, nice=0) as executor:
         future = executor.submit(spec)
         asked = False
         while True:
