@@ -39,6 +39,9 @@ LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
 STATE_TENSORS = "state.safetensors"
 STATE = "state.json"
+EXPORTS = "export"
+"""The folder of what `export` wrote, each file verified."""
+EXPORTS_TABLE = "exports.json"
 KEPT_CHECKPOINTS = 2
 RESULTS = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, FACTS, EVALUATION, MISCLASSIFIED, WEIGHTS)
 """The files of a finished run, each in the manifest."""
