@@ -51,20 +51,18 @@ def weights(document: dict[str, Any]) -> list[str]:
     return [run["weights_sha256"] for recipe in document["recipes"] for run in recipe["runs"]]
 
 
-def children() -> list[int]:
-    """The processes that train a run, on this machine."""
+def busy_workers() -> list[int]:
+    """The Ray workers of this machine under which a run is trained; other tests train runs of their own, which are not touched."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if b"budgetnet.study.executors.child" in path.read_bytes():
-                found.append(int(path.parent.name))
+                above = int((path.parent / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
+                if Path(f"/proc/{above}/cmdline").read_bytes().startswith(b"ray::"):
+                    found.append(above)
         except OSError:
             continue
     return found
-
-
-def parent(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
 
 
 class LosesThings(Silent):
@@ -79,10 +77,10 @@ class LosesThings(Silent):
         self.number += 1
 
     def tick(self, standings: dict[str, Standing]) -> None:
-        if not self.done and (training := children()):
-            os.kill(parent(training[0]), signal.SIGKILL)
+        if not self.done and (busy := busy_workers()):
+            os.kill(busy[0], signal.SIGKILL)
             self.done.append("worker")
-        elif self.done == ["worker"] and self.number >= 1 and children():
+        elif self.done == ["worker"] and self.number >= 1 and busy_workers():
             self.nodes.remove_node(self.nodes.list_all_nodes()[-1], allow_graceful=False)
             self.done.append("node")
             self.nodes.add_node(**NODE)
@@ -181,6 +179,6 @@ def test_no_cluster_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_nothing_is_left_on_the_machine(cluster: Any) -> None:
     deadline = time.monotonic() + 30
-    while children() and time.monotonic() < deadline:
+    while busy_workers() and time.monotonic() < deadline:
         threading.Event().wait(0.2)
-    assert not children()
+    assert not busy_workers()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from budgetnet.check import declared, operations
 from budgetnet.check.behaviour import observe
 from budgetnet.check.counting import count
-from budgetnet.check.evidence import Findings
+from budgetnet.check.evidence import Evidence, Findings
 from budgetnet.check.findings import examine
 from budgetnet.check.holding import held, random_numbers_held
 from budgetnet.check.passes import count_passes
@@ -49,22 +49,13 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
             def probe(seed: int) -> Tensor:
                 return _probe(network, input_shape, dtype, seed)
 
-            walker = Walker(
-                network, probe, _moving_buffers(network, probe), lambda error: f"{name}: {_cannot_run(error, input_shape)}"
-            )
+            moving = _moving_buffers(network, probe)
+            walker = Walker(network, probe, moving, lambda error: f"{name}: {_cannot_run(error, input_shape)}")
             evidences, output = ways(walker)
-            evidence = evidences[0]
-            number_names(evidence.first.rows.rows)
-            found = examine(evidence)
-            for other in evidences[1:]:
-                number_names(other.first.rows.rows)
-                found.take(examine(other))
-            classes = _look_at_output(evidence.first, output, found)
+            found = _examined(evidences)
+            classes = _look_at_output(evidences[0].first, output, found)
             passes = count_passes(evidences, found)
-            used = frozenset[int]().union(*(one.first.used for one in evidences))
-            if any(source.kind == "parameter" and source.number not in used for source in evidence.first.sources.all):
-                used |= used_while_training(walker)
-            rows, counts = count(network, evidence, used)
+            rows, counts = count(network, evidences[0], _used(evidences, walker))
         with held(network):
             seen = observe(network.eval(), probe)
     found.notes += [note for note in seen.notes if note not in found.notes]
@@ -90,6 +81,24 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         random_in_evaluation=seen.random_in_evaluation,
         depends_on_calls=seen.depends_on_calls,
     )
+
+
+def _examined(evidences: list[Evidence]) -> Findings:
+    """Return what all ways through the network show."""
+    for evidence in evidences:
+        number_names(evidence.first.rows.rows)
+    found = examine(evidences[0])
+    for other in evidences[1:]:
+        found.take(examine(other))
+    return found
+
+
+def _used(evidences: list[Evidence], walker: Walker) -> frozenset[int]:
+    """Return the numbers of the sources that an answer depends on, in evaluation or else in training mode."""
+    used = frozenset[int]().union(*(one.first.used for one in evidences))
+    if any(source.kind == "parameter" and source.number not in used for source in evidences[0].first.sources.all):
+        used |= used_while_training(walker)
+    return used
 
 
 def _probe(network: nn.Module, input_shape: tuple[int, int, int], dtype: torch.dtype, seed: int) -> Tensor:
