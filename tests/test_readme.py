@@ -55,8 +55,10 @@ def test_own_recipes_are_drawn_with_their_intervals_and_claims_beside_what_they_
     published = {record["name"] for record in records if record.get("claim")}
     assert {mark.name for mark in drawn if mark.kind == "claim"} == published
     assert {mark.name for mark in drawn if mark.kind == "measured again"} == published
-    assert "Blue: 1 recipes" in accuracy_picture.words(drawn)
-    without = accuracy_picture.svg([mark for mark in drawn if mark.name != "mine"])
+    ours = [mark for mark in drawn if mark.kind == "ours"]
+    assert len(ours) == 1 + sum(not record.get("claim") for record in records)
+    assert f"Blue: {len(ours)} recipes" in accuracy_picture.words(drawn)
+    without = accuracy_picture.svg([mark for mark in drawn if mark.kind != "ours"])
     picture = accuracy_picture.svg(drawn)
     assert picture == accuracy_picture.svg(drawn), "the same points give the same bytes"
     assert accuracy_picture.OURS in picture

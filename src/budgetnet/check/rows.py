@@ -147,7 +147,7 @@ def _own_word(module: nn.Module) -> str | None:
 
 
 def word_of(module: nn.Module) -> str:
-    """Return Keras's word for the module by its type, else the name of its class; also where it computes in its own way."""
+    """Return Keras's word for the module by its type; the name of its class where it is another or computes in its own way."""
     own = _own_word(module)
     if own is not None:
         return own
