@@ -1,5 +1,6 @@
 # make run    set up, then the quickstart          make test   set up, then all tests
-# make check  lint, format and types               make readme write the README's generated tables anew
+# make check  lint, format and types               make readme write the README's generated parts anew
+# make bench  training throughput against Keras and plain PyTorch, the short form (the first time it makes their environments)
 # PYTHON names the interpreter to begin with (3.11 or newer); everything is installed into .venv, nothing outside it.
 
 PYTHON ?= python3
@@ -7,14 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check fix readme clean
+.PHONY: run test check fix readme bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
 	$(BIN)/budgetnet quickstart
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -27,6 +28,9 @@ fix: $(VENV)/.installed-dev
 
 readme: $(VENV)/.installed-dev
 	$(BIN)/python scripts/update_readme.py
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/throughput.py --short
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -45,6 +45,7 @@ def main() -> None:
         network=network,
         log_probabilities=log_probability_function(network, dataset.shape, len(dataset.class_names)),
         optimizer=make_optimizer(recipe, network.parameters()),
+        average=None,
         training=dataset.training,
         watched=dataset.test,
         classes=len(dataset.class_names),

@@ -8,9 +8,11 @@ import pytest
 import torch
 from probe_networks import IMAGE, Base, LinearHead, Normalized, conv, facts_of
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from budgetnet.check import measure
 from budgetnet.errors import InputError
+from budgetnet.zoo.blocks import SeparableConvolution
 
 # --- the table ------------------------------------------------------------------------------------------------------------
 
@@ -53,21 +55,30 @@ def test_the_receptive_field_is_what_a_position_depends_on() -> None:
     assert int(reached.max() - reached.min()) + 1 == facts_of(Grouped()).layers[2].receptive_field
 
 
-def test_functional_layers_get_rows_and_a_module_may_name_itself() -> None:
-    class Separable(nn.Module):
-        keras_name = "SeparableConv2D"
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.depthwise, self.pointwise = conv(8, 8, 3, groups=8), conv(8, 8, 1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.pointwise(self.depthwise(x))
-
-    rows = facts_of(Normalized(Separable())).layers
+def test_functional_layers_and_blocks_of_the_zoo_get_one_row_each() -> None:
+    rows = facts_of(Normalized(SeparableConvolution(8, 8, 3))).layers
     named = [(row.type, row.parameters) for row in rows]
     assert named == [("Conv2D", 72), ("MaxPooling2D", 0), ("SeparableConv2D", 136), ("Conv2D", 80), ("GlobalAveragePooling2D", 0)]
     assert rows[2].multiply_accumulates == 121 * 8 * (9 + 8)
+
+
+class Conv2DByName(nn.Linear):
+    keras_name = "Conv2D"
+    __module__ = "budgetnet.zoo.blocks"
+
+
+class PointwiseByType(nn.Conv2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input.flatten(1), self.weight.flatten(1))
+
+
+@pytest.mark.parametrize("layer", [Conv2DByName(8, 10), PointwiseByType(8, 10, 1)])
+def test_what_a_class_says_of_itself_is_not_shown(layer: nn.Module) -> None:
+    network = LinearHead()
+    network.add_module("dense", layer)
+    facts = facts_of(network)
+    assert ("Dense" if isinstance(layer, nn.Linear) else "PointwiseByType") in [row.type for row in facts.layers]
+    assert facts.fully_connected
 
 
 def test_a_name_for_the_table_changes_no_fact() -> None:

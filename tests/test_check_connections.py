@@ -116,7 +116,6 @@ class HiddenDense(Headed):
 
 DENSE = [
     LinearHead,
-    LinearByPosition,
     FunctionalLinear,
     MatrixProduct,
     TransposedProduct,
@@ -414,7 +413,7 @@ HONEST = [
 def test_an_honest_network_gets_no_finding(network: Callable[[], nn.Module]) -> None:
     facts = facts_of(network())
     assert facts.fully_connected == ()
-    assert facts.fully_connected_equivalent == ()
+    assert all("on a single position" in one.what for one in facts.fully_connected_equivalent or ())
     assert facts.biases == ()
     assert facts.forward_passes == 1
     assert facts.parameters.with_hidden == facts.parameters.total
@@ -422,5 +421,16 @@ def test_an_honest_network_gets_no_finding(network: Callable[[], nn.Module]) -> 
     assert set(states(network()).values()) == {"met", "unproven"}
 
 
-def test_a_convolution_after_global_pooling_is_reported_as_what_it_is() -> None:
-    assert any("1×1 convolution on a single position" in note for note in facts_of(PooledThenConvolved()).notes)
+@pytest.mark.parametrize("network", [PooledThenConvolved, PooledAndReshaped, MaximumThenConvolved])
+def test_a_convolution_after_global_pooling_is_reported_and_forbidden_only_by_name(network: Callable[[], nn.Module]) -> None:
+    (finding,) = facts_of(network()).fully_connected_equivalent or ()
+    assert "a convolution on a single position" in finding.what
+    strict = Contract.model_validate({"name": "strict", "fully_connected": {"equivalent": "forbidden"}})
+    assert states(network())["fully_connected"] == "met"
+    assert states(network(), strict)["fully_connected"] == "broken"
+
+
+def test_one_matrix_for_each_position_is_a_pointwise_convolution() -> None:
+    facts = facts_of(LinearByPosition())
+    assert facts.fully_connected == ()
+    assert any("1×1 convolution" in note for note in facts.notes)

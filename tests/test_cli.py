@@ -46,7 +46,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("command", ["", "train", "judge", "check", "report", "evaluate", "summary", "list", "quickstart"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "judge", "check", "report", "evaluate", "summary", "list", "quickstart", "reproduce"]
+)
 def test_help_imports_no_torch(command: str) -> None:
     words = [*command.split(), "--help"]
     code = (

@@ -232,7 +232,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_spares_what_was_saved(
     assert ending(training.resume(run.path)) == uninterrupted
 
 
-EPOCHS = 12
+EPOCHS = 30
 KILLS = 20
 SHARE = 0.6
 """Of the training that the kills let happen, on average, so that the last of them still finds a run to kill."""

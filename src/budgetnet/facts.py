@@ -99,7 +99,8 @@ class NetworkFacts(Frozen):
     notes: tuple[str, ...] = ()
     """What was guessed, and what could not be seen."""
     hidden: tuple[Finding, ...] = ()
-    """Numbers that meet the image and that no count of parameters sees: the excess of `with_hidden` over `total`."""
+    """Numbers that meet the image and that no count of parameters sees: the excess of `with_hidden` over `total`, but for masks
+    and plain patterns (a blur, a Sobel filter), which are counted and noted."""
     unused: tuple[Finding, ...] = ()
     """Parameters that are declared and never used; they are in the total."""
     peak_activation_bytes: int | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 import torch
 
+from budgetnet import kernels
 from budgetnet.version import __version__
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -22,6 +23,7 @@ def take_fingerprint(data_sha256: str) -> dict[str, Any]:
         "budgetnet": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "kernels": kernels.description(),
         "numpy": numpy.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu("model name"),

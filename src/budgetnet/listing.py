@@ -24,7 +24,7 @@ def zoo_rows() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "parameters": {"total": counts.total, "trainable": counts.trainable, "non_trainable": counts.non_trainable},
-                "claim": asdict(entry.claim),
+                "claim": asdict(entry.claim) if entry.claim else None,
                 "epochs": entry.recipe.epochs,
                 "layers": entry.layers,
                 "source": entry.source,
@@ -37,12 +37,12 @@ def zoo_table(rows: list[dict[str, Any]]) -> str:
     """Return the zoo as text."""
     table = [("name", "total", "trainable", "non-trainable", "claims", "epochs", "layers", "source")]
     for row in rows:
-        counts = row["parameters"]
+        counts, claim = row["parameters"], row["claim"]
         table.append(
             (
                 row["name"],
                 *(f"{counts[key]:,}" for key in ("total", "trainable", "non_trainable")),
-                f"{row['claim']['accuracy']:.2%} with {row['claim']['parameters']}",
+                f"{claim['accuracy']:.2%} with {claim['parameters']}" if claim else "none: see records",
                 str(row["epochs"]),
                 row["layers"],
                 row["source"],

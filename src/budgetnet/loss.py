@@ -31,6 +31,15 @@ def log_probability_function(network: nn.Module, input_shape: tuple[int, int, in
     return lambda images: F.log_softmax(network(images), dim=1)
 
 
+def smoothed_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy (a scalar) against labels of which a share is spread over all classes.
+
+    Source: Szegedy et al., arXiv:1512.00567, section 7.
+    """
+    loss = F.nll_loss(log_probabilities, labels)
+    return loss if smoothing == 0 else (1 - smoothing) * loss - smoothing * log_probabilities.mean()
+
+
 def _is_zoo_network(network: nn.Module) -> TypeGuard[Network]:
     # Exactly the zoo's class with nothing put over its methods: what is trained must be what was checked.
     plain = not {"logits", "forward", "__call__"} & vars(network).keys()

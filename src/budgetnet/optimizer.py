@@ -1,4 +1,4 @@
-"""Adam and SGD as Keras 3 computes them; a test holds one step of each against Keras itself.
+"""Adam and SGD as Keras 3 computes them, a test holds one step of each against Keras itself; and torch's AdamW.
 
 Keras's Adam adds epsilon to the root of the *uncorrected* second moment, torch's to the corrected one; early in a run that is a
 factor of thirty on epsilon. Keras's momentum keeps the learning rate inside the velocity, so a falling rate acts at once in
@@ -10,26 +10,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from budgetnet.recipe import Recipe
 
 
-class KerasAdam(Adam):
-    """torch's fused Adam, its epsilon rescaled before each step so that the step is Keras's."""
+class Moments:
+    """The state of an optimizer of Adam's family, by name, for checkpoints."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-        super().__init__(parameters, lr=rate, betas=(beta_1, beta_2), eps=epsilon, fused=True)
-        self.epsilon = epsilon
-        self.steps = 0
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step along the gradients."""
-        self.steps += 1
-        for group in self.param_groups:
-            group["eps"] = self.epsilon / (1 - group["betas"][1] ** self.steps) ** 0.5
-        return super().step(closure)  # type: ignore[no-any-return]
+    steps: int
+    param_groups: list[dict[str, Any]]
+    state: Any
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return what the next step depends on, by name: moments and the count of steps."""
@@ -48,6 +39,39 @@ class KerasAdam(Adam):
 
     def _parameters(self) -> list[nn.Parameter]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
+
+
+class KerasAdam(Moments, Adam):
+    """torch's fused Adam, its epsilon rescaled before each step so that the step is Keras's."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+        super().__init__(parameters, lr=rate, betas=(beta_1, beta_2), eps=epsilon, fused=True)
+        self.epsilon = epsilon
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step along the gradients."""
+        self.steps += 1
+        for group in self.param_groups:
+            group["eps"] = self.epsilon / (1 - group["betas"][1] ** self.steps) ** 0.5
+        return super().step(closure)  # type: ignore[no-any-return]
+
+
+class DecoupledAdam(Moments, AdamW):
+    """torch's fused AdamW; kernels are decayed, tensors of one dimension (BatchNormalization's) are not."""
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, rate: float, beta_1: float, beta_2: float, epsilon: float, weight_decay: float
+    ) -> None:
+        held = list(parameters)
+        groups = [
+            {"params": [parameter for parameter in held if parameter.dim() > 1], "weight_decay": weight_decay},
+            {"params": [parameter for parameter in held if parameter.dim() <= 1], "weight_decay": 0.0},
+        ]
+        filled = [group for group in groups if group["params"]]
+        super().__init__(filled, lr=rate, betas=(beta_1, beta_2), eps=epsilon, fused=True)
+        self.steps = 0
 
 
 class KerasSGD(Optimizer):
@@ -92,8 +116,20 @@ class KerasSGD(Optimizer):
                 self.state[parameter]["velocity"] = tensors[f"{index}.velocity"].clone()
 
 
-def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> KerasAdam | KerasSGD:
+AnyOptimizer = KerasAdam | DecoupledAdam | KerasSGD
+
+
+def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> AnyOptimizer:
     """Return the recipe's optimizer over `parameters`."""
     if recipe.optimizer == "adam":
         return KerasAdam(parameters, rate=recipe.rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon)
+    if recipe.optimizer == "adamw":
+        return DecoupledAdam(
+            parameters,
+            rate=recipe.rate,
+            beta_1=recipe.beta_1,
+            beta_2=recipe.beta_2,
+            epsilon=recipe.epsilon,
+            weight_decay=recipe.weight_decay,
+        )
     return KerasSGD(parameters, rate=recipe.rate, momentum=recipe.momentum, nesterov=recipe.nesterov)

@@ -74,6 +74,9 @@ def command_for(recipe: Recipe, seed: int) -> str:
         if field == "network_arguments":
             for key, value in own[field].items():
                 words += ["--set", f"network.{key}={json.dumps(value) if not isinstance(value, str) else value}"]
+        elif field == "augmentation":
+            for key, value in own[field].items():
+                words += ["--set", f"augmentation.{key}={value}"] if value != other[field][key] else []
         elif own[field] != other[field] and field not in {"name", "strategy"}:
             words += ["--set", f"{field}={own[field]}"]
     return shlex.join(words)

@@ -17,6 +17,30 @@ from budgetnet.facts import Frozen
 Scalar = bool | int | float | str
 
 
+class Augmentation(Frozen):
+    """How far each training image is moved at random; the bounds of uniform draws, but for `elastic`. Zeros: not at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    """Degrees."""
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    """Of each axis, as a share."""
+    shear: float = Field(default=0.0, ge=0, le=2)
+    """Pixels sideways for each pixel down."""
+    shift: float = Field(default=0.0, ge=0)
+    """Pixels along each axis."""
+    elastic: float = Field(default=0.0, ge=0)
+    """Standard deviation, in pixels, of the displacements on a coarse grid."""
+    last_plain: int = Field(default=0, ge=0)
+    """The last epochs train on the images as they are."""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is moved."""
+        return bool(self.rotation or self.scale or self.shear or self.shift or self.elastic)
+
+
 class Recipe(Frozen):
     """Every decision of a run but its seed and its data folder. Units stand under each field."""
 
@@ -34,24 +58,34 @@ class Recipe(Frozen):
     """Passes over the images that are trained on."""
     batch: int = Field(default=128, ge=1, le=65_536)
     """Images an optimizer step; the last batch of an epoch is smaller where they do not divide."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum."""
+    optimizer: Literal["adam", "sgd", "adamw"] = "adam"
+    """`adam` as Keras 3 computes it; `sgd` with Keras's momentum; `adamw` torch's."""
     rate: float = Field(default=0.003, gt=0)
     """Learning rate at the start."""
-    schedule: Literal["constant", "inverse-time"] = "inverse-time"
-    """`inverse-time`: rate / (1 + decay × epoch), a value for each epoch."""
+    schedule: Literal["constant", "inverse-time", "one-cycle"] = "inverse-time"
+    """`inverse-time`: rate / (1 + decay × epoch), a value for each epoch. `one-cycle`: a value for each step, up to `rate` and down to zero."""
     decay: float = Field(default=0.319, ge=0)
     """Of the inverse-time schedule, for each epoch."""
+    warm_up: float = Field(default=0.15, ge=0, lt=1)
+    """Share of all steps in which `one-cycle` rises."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Of `sgd`."""
     nesterov: bool = False
     """Of `sgd`."""
     beta_1: float = Field(default=0.9, ge=0, lt=1)
-    """Of `adam`."""
+    """Of `adam` and `adamw`."""
     beta_2: float = Field(default=0.999, ge=0, lt=1)
-    """Of `adam`."""
+    """Of `adam` and `adamw`."""
     epsilon: float = Field(default=1e-7, gt=0)
-    """Of `adam`; Keras's default (torch's is 1e-8)."""
+    """Of `adam` and `adamw`; Keras's default (torch's is 1e-8)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of `adamw`: decoupled, times the rate; on kernels, not on BatchNormalization's scales and shifts."""
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    """Decay, for each step, of an average of weights and statistics that takes their place at the end; 0 keeps the last weights."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the answer that is spread over all classes in the training loss."""
+    augmentation: Augmentation = Augmentation()
+    """How training images are moved at random."""
     validation: int = Field(default=0, ge=0)
     """Images taken from the end of the training split and not trained on."""
     watch: Literal["nothing", "validation", "test"] = "nothing"
@@ -76,19 +110,30 @@ class Recipe(Frozen):
             raise InputError(f"Recipe {self.name!r}: {explain(error)}") from None
 
     def with_settings(self, settings: list[str]) -> Recipe:
-        """Return a copy with `field=value` settings as the command line takes them; `network.NAME=value` reaches the constructor."""
+        """Return a copy with `field=value` settings as the command line takes them.
+
+        `network.NAME=value` reaches the constructor, `augmentation.NAME=value` the augmentation.
+        """
         changes: dict[str, Any] = {}
         arguments = dict(self.network_arguments)
+        moved: dict[str, Any] = {}
         for setting in settings:
             field, separator, text = setting.partition("=")
             if not separator or not field:
                 raise InputError(f"--set takes field=value, not {setting!r}.")
             if field.startswith("network."):
                 arguments[field.removeprefix("network.")] = parse_scalar(text)
+            elif field.startswith("augmentation."):
+                moved[field.removeprefix("augmentation.")] = parse_scalar(text)
             else:
                 changes[field] = parse_scalar(text)
         if arguments != self.network_arguments:
             changes["network_arguments"] = arguments
+        for name in moved:
+            if name not in Augmentation.model_fields:
+                raise InputError(f"An augmentation has no {name!r}.{did_you_mean(name, Augmentation.model_fields)}")
+        if moved:
+            changes["augmentation"] = {**self.augmentation.model_dump(), **moved}
         return self.varied(**changes)
 
 

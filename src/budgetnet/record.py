@@ -1,8 +1,9 @@
 """Records: finished runs of one recipe, gathered into the raw numbers that the project stands behind.
 
-`records/<name>/record.json` holds the recipe, a row for each seed, their mean with its interval, the fingerprint, the command that
-makes it again and the commit it was made with; the log of each seed lies beside it, in the published form. Tables in documents are
-generated from these files alone. Only the zoo's claims are looked up with torch, when a record is written.
+`records/<date>-<recipe>/record.json` holds the recipe, a line for each seed, mean, deviation and interval, the probability that a run
+meets the contract, the verdict, the fingerprint, the command that makes it again, the commit it was made with and the one that
+froze the recipe; the log of each seed lies beside it, in the published form. Tables and pictures in documents are generated from
+these files alone. Records of before (`records/<recipe>/`, without deviation and curves) are read as well.
 """
 
 from __future__ import annotations
@@ -10,25 +11,36 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from budgetnet import log_form, rundir
-from budgetnet.contract import Contract, judge, load_contract
-from budgetnet.durable import sha256
+from budgetnet.contract import Contract, Verdict, judge, load_contract
+from budgetnet.durable import parse_json, sha256
 from budgetnet.errors import InputError
+from budgetnet.facts import Facts
 from budgetnet.rundir import RunDirectory, open_run
-from budgetnet.stats import mean_interval
+from budgetnet.stats import share, summarise
 
 RECORD = "record.json"
+FOLDER = Path("records")
 LAST = 5
+RULE = (
+    "accuracy on the test split after the last epoch, one forward pass an image; interval of the mean: 95 %, Student's t; of the "
+    "probability that a run meets the contract: 95 %, Clopper and Pearson's; the verdict holds the mean against the contract"
+)
 
 
-def write_record(paths: Sequence[Path], out: Path, *, contract: str, commit: str | None = None) -> tuple[Path, dict[str, Any]]:
+def write_record(
+    paths: Sequence[Path], out: Path | None, *, contract: str, commit: str | None = None, frozen: str | None = None
+) -> tuple[Path, dict[str, Any]]:
     """Write the record of the finished runs in `paths` into the folder `out`; return its path and content.
 
-    Raises `InputError` where a run is unfinished or damaged, where recipes differ, or where a seed comes twice.
+    `out` defaults to `records/<today>-<recipe>`; `commit` is the one the runs were made with, `frozen` the one that froze the recipe
+    before the test split was read. Raises `InputError` where a run is unfinished or damaged, where recipes differ, or where a
+    seed comes twice. Fingerprints may differ between seeds; the record says which and how.
     """
     runs = sorted((open_run(path) for path in paths), key=_seed)
     for run in runs:
@@ -38,32 +50,34 @@ def write_record(paths: Sequence[Path], out: Path, *, contract: str, commit: str
     seeds = [_seed(run) for run in runs]
     if len(set(seeds)) != len(seeds):
         raise InputError(f"Seed {next(seed for seed in seeds if seeds.count(seed) > 1)} comes twice; a seed counts once.")
+    name, date = runs[0].recipe().name, datetime.now(UTC).strftime("%Y-%m-%d")
+    out = out or FOLDER / f"{date}-{name}"
     existing = out / RECORD
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a record is a folder.")
-    if existing.is_file() and json.loads(existing.read_text(encoding="utf-8")).get("name") != runs[0].recipe().name:
+    if existing.is_file() and read_record(existing).get("name") != name:
         raise InputError(f"{out}: holds the record of another recipe; choose another --out.")
-    document = record_document(runs, contract=contract, commit=commit, claim=_claim(runs[0].recipe().network))
+    document = {"date": date, **record_document(runs, contract=contract, commit=commit, frozen=frozen)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for run in runs:
             log = log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
             (out / f"seed{_seed(run)}-log.txt").write_text(log + "\n", encoding="utf-8")
-        existing.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        existing.write_text(_as_text(document), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out}: the record cannot be written: {error.strerror}.") from None
     return existing, document
 
 
-def record_document(
-    runs: Sequence[RunDirectory], *, contract: str, commit: str | None, claim: dict[str, Any] | None
-) -> dict[str, Any]:
+def record_document(runs: Sequence[RunDirectory], *, contract: str, commit: str | None, frozen: str | None) -> dict[str, Any]:
     """Return the record of runs that belong together, in the order of their seeds."""
     first, rules = runs[0], load_contract(contract)
     recipe, counts = first.recipe(), first.facts().network.parameters
-    rows = [_seed_row(run, rules) for run in runs]
-    finals = [row["final"] for row in rows]
     fingerprint = first.fingerprint()
+    rows = [_seed_row(run, rules, fingerprint) for run in runs]
+    numbers = summarise([row["final"] for row in rows])
+    passing = share(sum(row["verdict"] == "met" for row in rows), len(rows), method="exact")
+    verdict = _verdict_of_mean(runs, rules)
     command = shlex.join([*shlex.split(str(first.identity().get("command", ""))), "--threads", str(fingerprint.get("threads"))])
     return {
         "name": recipe.name,
@@ -71,46 +85,72 @@ def record_document(
         "parameters": {"total": counts.total, "trainable": counts.trainable, "non_trainable": counts.non_trainable},
         "epochs": recipe.epochs,
         "data": recipe.data,
-        "claim": claim,
+        "claim": _claim(recipe.network),
         "seeds": rows,
-        "mean": fmean(finals),
-        "interval": mean_interval(finals),
-        "rule": "accuracy on the test split after the last epoch, one forward pass an image; interval: 95 %, Student's t",
+        "mean": numbers.mean,
+        "deviation": numbers.std,
+        "interval": numbers.interval,
+        "pass_probability": {"met": passing.count, "of": passing.n, "share": passing.share, "interval": passing.interval},
+        "verdict": verdict.verdict,
+        "not_met": _not_met(verdict),
+        "rule": RULE,
         "contract": rules.name,
         "fingerprint": fingerprint,
         "command": command,
         "commit": commit,
+        "recipe_frozen_by": frozen,
     }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return the record in a `record.json`. Raises `InputError` where it is none."""
+    try:
+        document = parse_json(path.read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    if not isinstance(document, dict) or not {"name", "recipe", "seeds", "fingerprint"} <= document.keys():
+        raise InputError(f"{path}: is no record.")
+    return document
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """Return every record below `folder`, by name of its folder."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{RECORD}"))]
+    return [read_record(path) for path in sorted(folder.glob(f"*/{RECORD}"))]
 
 
-def claims_table(records: Sequence[dict[str, Any]]) -> str:
-    """Return the Markdown table of what hand-ins claim against what was measured; a record without a claim is left out."""
-    lines = [
-        "| network | parameters | claimed | measured: final | best | mean of last five | final − claimed | seeds | under `code9` |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
-    for record in records:
-        if record.get("claim") is None:
-            continue
-        rows, claimed = record["seeds"], record["claim"]["accuracy"]
-        best, last = (_mean_of(rows, key) for key in ("best", "last5"))
-        lines.append(
-            f"| `{record['name']}` | {record['parameters']['total']:,} | {claimed:.2%} | **{record['mean']:.2%}** | {best} | {last} "
-            f"| {(record['mean'] - claimed) * 100:+.2f} | {len(rows)} | {_verdicts(rows)} |"
-        )
-    return "\n".join(lines)
+def newest(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """Return the newest record of the recipe `name`, None where there is none; records of before have no date and are oldest."""
+    own = [record for record in records if record["name"] == name]
+    return max(own, key=lambda record: str(record.get("date", ""))) if own else None
 
 
-def _verdicts(rows: Sequence[dict[str, Any]]) -> str:
-    words = [row["verdict"] + (f": {', '.join(row['not_met'])}" if row["not_met"] else "") for row in rows]
-    if len(set(words)) == 1:
-        return str(words[0])
-    return f"met by {sum(row['verdict'] == 'met' for row in rows)} of {len(rows)} seeds"
+def _as_text(document: dict[str, Any]) -> str:
+    """Return the record as JSON with one line for each seed, so that a difference between two records is read at once."""
+    rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False, allow_nan=False)}" for row in document["seeds"])
+    text = json.dumps({**document, "seeds": []}, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.replace('\n "seeds": []', f'\n "seeds": [\n{rows}\n ]', 1) + "\n"
+
+
+def _verdict_of_mean(runs: Sequence[RunDirectory], rules: Contract) -> Verdict:
+    """Hold what the runs reach on average against the contract; everything else is the same in all of them."""
+    facts = [run.facts() for run in runs]
+    trainings = [each.training for each in facts if each.training is not None and each.training.accuracy is not None]
+    histories = [training.accuracy_by_epoch for training in trainings if training.accuracy_by_epoch is not None]
+    together = len(histories) == len(runs)
+    mean = trainings[0].model_copy(
+        update={
+            "accuracy": fmean(training.accuracy or 0.0 for training in trainings),
+            # As one test of all the images that were looked at, so that the mean is exactly the count that it is.
+            "test_images": (trainings[0].test_images or 0) * len(trainings) or None,
+            "accuracy_by_epoch": tuple(map(fmean, zip(*histories, strict=True))) if together else None,
+            "samples_seen": max(training.samples_seen for training in trainings),
+        }
+    )
+    return judge(Facts(network=facts[0].network, training=mean), rules)
+
+
+def _not_met(verdict: Verdict) -> list[str]:
+    return [clause.name for clause in verdict.clauses if clause.state != "met"]
 
 
 def _claim(network: str) -> dict[str, Any] | None:
@@ -118,25 +158,24 @@ def _claim(network: str) -> dict[str, Any] | None:
 
     from budgetnet import zoo
 
-    return asdict(zoo.find(network).claim) if network in zoo.MODULES else None
-
-
-def _mean_of(rows: Sequence[dict[str, Any]], key: str) -> str:
-    values = [row[key] for row in rows]
-    return "not read" if any(value is None for value in values) else f"{fmean(values):.2%}"
+    claim = zoo.find(network).claim if network in zoo.MODULES else None
+    return asdict(claim) if claim is not None else None
 
 
 def _seed(run: RunDirectory) -> int:
     return int(run.identity()["seed"])
 
 
-def _seed_row(run: RunDirectory, rules: Contract) -> dict[str, Any]:
+def _seed_row(run: RunDirectory, rules: Contract, fingerprint: dict[str, Any]) -> dict[str, Any]:
+    from budgetnet.fingerprint import differences
+
     facts = run.facts()
     training, verdict = facts.training, judge(facts, rules)
     if training is None or training.accuracy is None:
         raise InputError(f"{run.path}: has no accuracy to record.")
     by_epoch = training.accuracy_by_epoch
-    return {
+    own = run.fingerprint()
+    row = {
         "seed": training.seed,
         "final": training.accuracy,
         "best": max(by_epoch) if by_epoch else None,
@@ -144,6 +183,16 @@ def _seed_row(run: RunDirectory, rules: Contract) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for row in run.timing()), 1),
         "loss": training.loss,
         "verdict": verdict.verdict,
-        "not_met": [clause.name for clause in verdict.clauses if clause.state != "met"],
+        "not_met": _not_met(verdict),
         "weights_sha256": sha256(run.read(rundir.WEIGHTS)),
+        "curve": _curve(run),
     }
+    changed = differences(fingerprint, own)
+    return {**row, "fingerprint_differs": changed, "fingerprint": own} if changed else row
+
+
+def _curve(run: RunDirectory) -> dict[str, Any]:
+    """Return the accuracy after each epoch: the validation part's where one was watched, else the training's own; never the test's."""
+    validated = run.recipe().watch == "validation"
+    key = "val_accuracy" if validated else "accuracy"
+    return {"of": "validation" if validated else "training", "accuracy": [round(row[key], 6) for row in run.log()]}

@@ -11,7 +11,7 @@ from budgetnet.facts import Finding, NetworkFacts
 
 KINDS = (
     ("fully_connected", "fully connected layer"),
-    ("fully_connected_equivalent", "fully connected layer in disguise"),
+    ("fully_connected_equivalent", "equivalent of a fully connected layer"),
     ("biases", "bias"),
     ("hidden", "hidden numbers"),
     ("unused", "declared and never used"),

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from budgetnet.averaging import Average
 from budgetnet.errors import InputError
-from budgetnet.optimizer import KerasAdam, KerasSGD
+from budgetnet.optimizer import AnyOptimizer
 from budgetnet.rundir import Checkpoint
 
 
@@ -40,16 +41,22 @@ class Position:
     timing: list[dict[str, Any]] = field(default_factory=list)
 
 
-def capture(position: Position, network: nn.Module, optimizer: KerasAdam | KerasSGD, generators: dict[str, Tensor]) -> Checkpoint:
+def capture(
+    position: Position, network: nn.Module, optimizer: AnyOptimizer, average: Average | None, generators: dict[str, Tensor]
+) -> Checkpoint:
     """Return the state as a checkpoint; `generators` holds the states of the epoch's generators by purpose (uint8 tensors)."""
     tensors = {f"network.{name}": tensor for name, tensor in network_tensors(network).items()}
     tensors |= {f"buffer.{name}": tensor for name, tensor in _unsaved_buffers(network).items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state_tensors().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_tensors().items()}
     tensors |= {f"generator.{purpose}": tensor for purpose, tensor in generators.items()}
     return Checkpoint(asdict(position), as_safetensors(tensors))
 
 
-def restore(checkpoint: Checkpoint, network: nn.Module, optimizer: KerasAdam | KerasSGD) -> tuple[Position, dict[str, Tensor]]:
+def restore(
+    checkpoint: Checkpoint, network: nn.Module, optimizer: AnyOptimizer, average: Average | None
+) -> tuple[Position, dict[str, Tensor]]:
     """Put a checkpoint's tensors into `network` and `optimizer`; return the position and the generators' states."""
     tensors = load(checkpoint.tensors)
     load_network(network, _under("network.", tensors))
@@ -57,6 +64,8 @@ def restore(checkpoint: Checkpoint, network: nn.Module, optimizer: KerasAdam | K
         for name, tensor in _under("buffer.", tensors).items():
             network.get_buffer(name).copy_(tensor)
     optimizer.load_state_tensors(_like_parameters(optimizer, _under("optimizer.", tensors)))
+    if average is not None:
+        average.load_state_tensors(_under("average.", tensors))
     return Position(**checkpoint.state), _under("generator.", tensors)
 
 
@@ -101,7 +110,7 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _like_parameters(optimizer: KerasAdam | KerasSGD, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _like_parameters(optimizer: AnyOptimizer, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     laid_out = {}
     for name, tensor in tensors.items():

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from budgetnet import datasets, rundir
+from budgetnet import datasets, kernels, rundir
 from budgetnet.allocator import keep_freed_memory
+from budgetnet.averaging import Average
 from budgetnet.check import measure
 from budgetnet.datasets import Dataset
 from budgetnet.durable import MANIFEST, sha256
@@ -29,7 +30,7 @@ from budgetnet.fit import Fit
 from budgetnet.interruption import listening
 from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network
-from budgetnet.optimizer import KerasAdam, KerasSGD, make_optimizer
+from budgetnet.optimizer import AnyOptimizer, make_optimizer
 from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, splits, with_affordable_validation
 from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
@@ -52,12 +53,13 @@ def train(
     data_dir: str | Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: Progress | None = None,
+    dataset: Dataset | None = None,
 ) -> RunDirectory:
     """Train one network with one seed and return its finished run directory.
 
     `name` is a name of the zoo, `path/to/file.py:Class`, or a `Recipe`; `settings` are `field=value` changes of the recipe; `out`
-    defaults to `runs/NAME-DATA-seedSEED` and must be free. Raises `InputError` for wrong input, `Diverged`, and `Interrupted` after
-    Ctrl-C or SIGTERM with the state saved.
+    defaults to `runs/NAME-DATA-seedSEED` and must be free; `dataset` is the recipe's, where it is loaded already.
+    Raises `InputError` for wrong input, `Diverged`, and `Interrupted` after Ctrl-C or SIGTERM with the state saved.
     """
     recipe = decide_recipe(name, data, epochs, list(settings or []))
     if not isinstance(seed, int) or seed < 0:
@@ -65,7 +67,7 @@ def train(
     _refuse_negative("checkpoint_seconds", checkpoint_seconds)
     path = Path(out) if out is not None else Path("runs") / run_name(recipe, seed)
     _set_threads(threads)
-    dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
+    dataset = dataset or datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
     recipe = with_affordable_validation(recipe, name, list(settings or []), dataset)
     check_fits(recipe, seed, dataset)
     fingerprint = take_fingerprint(dataset.sha256)
@@ -83,6 +85,7 @@ def resume(
     previous: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: Progress | None = None,
+    dataset: Dataset | None = None,
 ) -> RunDirectory:
     """Go on with an interrupted run from its newest checkpoint (or the one before it) and return it finished.
 
@@ -102,7 +105,7 @@ def resume(
         recipe, identity, old = run.recipe(), run.identity(), run.fingerprint()
         check_source(recipe, identity, run)
         _set_threads(threads if threads is not None else old.get("threads"))
-        dataset = datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
+        dataset = dataset or datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
         if dataset.sha256 != old.get("data_sha256"):
             raise InputError(f"{recipe.data}: is not the data that {path} was started with (its SHA-256 differs).")
         shown = progress or Quiet()
@@ -118,18 +121,21 @@ def _carry_out(
     run: RunDirectory, recipe: Recipe, seed: int, dataset: Dataset, checkpoint_seconds: float, progress: Progress, *, previous: bool
 ) -> None:
     keep_freed_memory()
+    if kernels.missing():
+        progress.note("No C compiler was found: training runs on plain torch, about half as fast. The result is as good.")
     classes = len(dataset.class_names)
     network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
     facts = measure(network, name=recipe.name, input_shape=dataset.shape)
     log_probabilities = log_probability_function(network, dataset.shape, classes)
     training, watched = splits(recipe, dataset)
     optimizer = make_optimizer(recipe, network.parameters())
+    average = Average(network, recipe.averaging) if recipe.averaging else None
     position = Position()
     generator_states: dict[str, Tensor] = {}
     checkpoint = run.load_checkpoint(previous=previous)
     if checkpoint is not None:
         _refuse_edited(run, checkpoint.state.pop("origin", None))
-        position, generator_states = restore(checkpoint, network, optimizer)
+        position, generator_states = restore(checkpoint, network, optimizer, average)
     progress_facts = _training_facts(recipe, seed, dataset, position, None)
     run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
 
@@ -141,16 +147,19 @@ def _carry_out(
             network=network,
             log_probabilities=log_probabilities,
             optimizer=optimizer,
+            average=average,
             training=training,
             watched=watched,
             classes=classes,
             position=position,
             generator_states=generator_states,
-            capture=_state_taker(run, network, optimizer),
+            capture=_state_taker(run, network, optimizer, average),
             checkpoint_seconds=checkpoint_seconds,
             stop=stop,
             progress=progress,
         ).run()
+        if average is not None:
+            average.take_over()
         # A kill between the last checkpoint and its log leaves the log one epoch behind.
         _write_log(run, {"log": position.log, "timing": position.timing})
         evaluation = evaluate(network, log_probabilities, dataset.test)
@@ -164,12 +173,14 @@ def _carry_out(
         run.finish(_results(network, dataset, evaluation, Facts(network=facts, training=seen)))
 
 
-def _state_taker(run: RunDirectory, network: nn.Module, optimizer: KerasAdam | KerasSGD) -> Callable[[Fit], Callable[[], None]]:
+def _state_taker(
+    run: RunDirectory, network: nn.Module, optimizer: AnyOptimizer, average: Average | None
+) -> Callable[[Fit], Callable[[], None]]:
     origin = _origin(run)
 
     def take(fit: Fit) -> Callable[[], None]:
         samples, ends_epoch = fit.position.samples_seen, fit.position.step == 0
-        taken = capture(fit.position, network, optimizer, fit.generators())
+        taken = capture(fit.position, network, optimizer, average, fit.generators())
         taken.state["origin"] = origin
 
         def write() -> None:

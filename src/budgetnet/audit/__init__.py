@@ -14,13 +14,16 @@ from budgetnet.audit.choosing import choice_findings
 from budgetnet.audit.clauses_of_logs import clauses_of_log
 from budgetnet.audit.counts import count_findings
 from budgetnet.audit.handin import HandIn, read_hand_in, same_at_printed_digits
+from budgetnet.audit.judged import facts_of, judged
 from budgetnet.audit.logs import MOST_LOGS, MOST_ROWS
 from budgetnet.audit.outcomes import accuracy_findings, epoch_findings, result_findings, run_findings
 from budgetnet.audit.presenting import audit_text
 from budgetnet.audit.rates import schedule_of
 from budgetnet.audit.sizes import batch_size, microseconds, samples_of
 from budgetnet.audit.starts import gaps, start_findings
+from budgetnet.audit.strategies import strategies
 from budgetnet.audit.structure import parameter_states, structure_findings, structure_notes, structure_unproven
+from budgetnet.audit.traits import trait_notes
 from budgetnet.audit.words import Claim, Document, Found, LogSummary
 from budgetnet.contract import Contract, load_contract
 
@@ -28,6 +31,7 @@ __all__ = ["Document", "audit", "audit_file", "exit_code", "report"]
 
 LAST = 5
 DIGITS = 6
+USUAL_CONTRACT = "code9"
 MOST_FOUND = 100
 """Of each list: a hostile file is not worth more."""
 
@@ -54,17 +58,29 @@ def audit_file(path: Path, contract: Contract | None = None) -> Document:
         *structure_findings(hand_in),
         *chosen,
     ]
-    unproven = [*gaps(hand_in), *unclear, *structure_unproven(hand_in), *_without_log(hand_in), *_unread(hand_in)]
+    unproven = [
+        *gaps(hand_in),
+        *unclear,
+        *structure_unproven(hand_in),
+        *_without_log(hand_in),
+        *strategies(hand_in),
+        *_unread(hand_in),
+    ]
+    logs = tuple(sorted((_summary(hand_in, place, contract) for place in range(len(hand_in.logs))), key=lambda log: log.line))
+    verdict, clauses = judged(hand_in, logs, contract) if contract else (None, ())
     return Document(
         file=str(path),
-        logs=tuple(sorted((_summary(hand_in, place, contract) for place in range(len(hand_in.logs))), key=lambda log: log.line)),
+        logs=logs,
         claims=tuple(_with_state(claim, states.get(place, "unproven")) for place, claim in enumerate(hand_in.claims))[
             : 5 * MOST_FOUND
         ],
         findings=_in_order(findings),
         unproven=_in_order(unproven),
-        notes=_in_order([*_quotations(hand_in), *structure_notes(hand_in)]),
+        notes=_in_order([*_quotations(hand_in), *structure_notes(hand_in), *trait_notes(hand_in)]),
+        facts=facts_of(hand_in, logs),
         contract=contract.name if contract else None,
+        verdict=verdict,
+        clauses=clauses,
     )
 
 
@@ -80,12 +96,20 @@ def exit_code(documents: Sequence[Document]) -> int:
 def report(paths: Sequence[str | Path], contract: str | None, show: Callable[[object, str], None]) -> int:
     """Audit, give `show` the JSON (of several files a list) and the text, and return the exit code.
 
+    Without a contract the JSON is judged by the usual one, which it names; text and exit code are then of findings alone.
+
     Raises `InputError` as `audit` does, and for a contract that cannot be read.
     """
-    documents = audit(paths, load_contract(contract) if contract else None)
+    documents = audit(paths, load_contract(contract or USUAL_CONTRACT))
     dumped = [document.model_dump(mode="json") for document in documents]
-    show(dumped[0] if len(dumped) == 1 else dumped, audit_text(documents))
-    return exit_code(documents)
+    asked = documents if contract else [_unjudged(document) for document in documents]
+    show(dumped[0] if len(dumped) == 1 else dumped, audit_text(asked))
+    return exit_code(asked)
+
+
+def _unjudged(document: Document) -> Document:
+    logs = tuple(log.model_copy(update={"clauses": ()}) for log in document.logs)
+    return document.model_copy(update={"logs": logs, "contract": None, "verdict": None, "clauses": ()})
 
 
 def _summary(hand_in: HandIn, place: int, contract: Contract | None) -> LogSummary:

@@ -34,7 +34,10 @@ KEEP = re.compile(
     r"|\bcheckpoint\(\s{0,2}monitor\s{0,2}=|\bmodelcheckpoint\(|\bbest\b[^\n]{0,40}\.(?:pth?|ckpt|h5|keras)\b[^\n]{0,40}\bsaved\b"
     r"|\b(?:saving|saved)\b[^\n]{0,20}\bbest\b|\bbest\b[^.\n]{0,30}\b(?:model|weights|checkpoint)\b[^.\n]{0,20}\bsav"
     r"|\bnew best\b[^\n]{0,60}\bsav|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|load\w{0,3}|took|take|pick\w{0,3}"
-    r"|chose|selected|submit\w{0,4})\b[^.\n]{0,30}\b(?:best|highest)\b[^.\n]{0,40}\b(?:test|val\w*|epoch)\b",
+    r"|chose|selected|submit\w{0,4})\b[^.\n]{0,30}\b(?:best|highest)\b[^.\n]{0,40}\b(?:test|val\w*|epoch)\b"
+    r"|\b(?:kept|keep|sav\w{1,3}|restor\w{1,3}|took|take|pick\w{0,3}|chose|selected|submit\w{0,4})\b[^.\n]{0,40}\b(?:checkpoint"
+    r"|weights|epoch|model)\b[^.\n]{0,40}\b(?:where|when|with|whose|at which)\b[^.\n]{0,30}\b(?:test|val\w*)\b[^.\n]{0,20}"
+    r"\b(?:best|highest|peak\w{0,4}|maxim\w{2,3}|top)",
     re.IGNORECASE,
 )
 NEGATED = re.compile(
@@ -46,6 +49,7 @@ BETTER = re.compile(
     r"|(?:self\.)?\w{0,20}best\w{0,20}\s{0,2}<=?\s{0,2}(?P<right>[\w.]{1,40})|(?P<lower>\w{0,20}loss\w{0,20})\s{0,2}<=?\s{0,2}(?:self\.)?\w{0,20}"
     r"(?:best|min|lowest)\w{0,20})"
 )
+STEPPED = re.compile(r"\bsched\w{0,20}\.step\(\s{0,2}([A-Za-z_][\w.\[\]'\"-]{0,60})")
 SAVES = re.compile(
     r"torch\.save\(|\bsave_weights\(|\.save\(|\bdeepcopy\(|state_dict\(\)|save_model\(|save_checkpoint\(|pickle\.dump\("
 )
@@ -76,6 +80,8 @@ def choice_findings(hand_in: HandIn) -> tuple[list[Found], list[Found]]:
     watched = set(hand_in.watched)
     for pattern, purpose, proof in KINDS:
         places = list(_places(hand_in.lines, pattern))
+        if pattern is RATE and _stepped_by_training(hand_in.lines):
+            continue
         if pattern is KEEP:
             places = sorted([*places, *_kept_in_code(hand_in.lines)])
         if _validation_apart(hand_in):
@@ -182,6 +188,12 @@ def _trained_on(lines: list[Line]) -> bool:
     """Return whether every `monitor=` of the hand-in's code names a training figure."""
     monitors = {name for line in lines if "monitor" in line.text[:1000] for name in MONITOR.findall(line.text[:1000])}
     return bool(monitors) and monitors <= ON_TRAINING
+
+
+def _stepped_by_training(lines: list[Line]) -> bool:
+    """Return whether the code hands its scheduler figures of the training alone."""
+    given = {match[1].lower() for line in lines if "step(" in line.text[:400] for match in STEPPED.finditer(line.text[:400])}
+    return bool(given) and all("train" in name and "test" not in name and "val" not in name for name in given)
 
 
 def _last_epoch_counted(hand_in: HandIn) -> bool:

@@ -19,7 +19,7 @@ def clauses_of_log(hand_in: HandIn, place: int, contract: Contract) -> tuple[Cla
     """Return the clauses that a log can speak to; the others of the contract need the network."""
     results: list[ClauseResult] = []
     if contract.parameters:
-        results.append(_parameters(hand_in, contract.parameters.at_most, contract.parameters.count))
+        results.append(parameters_clause(hand_in, contract.parameters.at_most, contract.parameters.count))
     if contract.epochs:
         results.append(_epochs(hand_in, place, contract.epochs.at_most))
     if contract.accuracy:
@@ -30,7 +30,9 @@ def clauses_of_log(hand_in: HandIn, place: int, contract: Contract) -> tuple[Cla
     return tuple(results)
 
 
-def _parameters(hand_in: HandIn, limit: int, count: str) -> ClauseResult:
+def parameters_clause(hand_in: HandIn, limit: int, count: str) -> ClauseResult:
+    """Return the clause on parameters, by the hand-in's layer table, else by its words."""
+
     def result(state: State, measured: int | None, why: str) -> ClauseResult:
         return ClauseResult(name="parameters", state=state, measured=measured, limit=limit, why=why)
 

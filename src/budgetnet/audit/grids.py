@@ -109,7 +109,7 @@ def column_words(cell: str) -> tuple[str, str]:
             glued = GLUED.fullmatch(word)
             for part in glued.groups() if glued else (word,):
                 owner = owner or OWNERS.get(part, "")
-                metric = METRICS.get(part, "") if not metric or metric == "error" else metric
+                metric = METRICS.get(part, metric) if metric in {"", "error"} else metric
     if not metric and re.search(r"learning rate|\brate\b", cell, re.IGNORECASE):
         return "", "lr"
     if metric == "loss" and re.search(r"log.?loss", cell, re.IGNORECASE):

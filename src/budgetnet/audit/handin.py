@@ -54,15 +54,22 @@ class HandIn:
     """Where the text says, or asks, that no layer has a bias."""
     no_dense: Line | None = None
     texts: dict[int, str] = field(default_factory=dict)
+    originals: dict[int, Line] = field(default_factory=dict)
+    """Lines whose authors wrote other words, by their numbers."""
 
     def text(self, number: int) -> str:
-        """Return the last line that has that number in the file."""
+        """Return the last line that has that number in the file and is not empty."""
         if not self.texts:
-            self.texts = {line.number: line.text for line in self.lines}
+            self.texts = {line.number: line.text for line in self.lines if line.text}
+            self.originals = {line.number: line for line in self.lines if line.original is not None}
         return self.texts.get(number, "")
 
     def found(self, what: str, evidence: str, line: int, proof: str) -> Found:
-        """Return a finding of this file."""
+        """Return a finding of this file; its evidence is quoted as the author wrote it."""
+        self.text(line)
+        own = self.originals.get(line)
+        if own is not None and own.original is not None and _plain(evidence)[:40] in _plain(own.text):
+            evidence = own.original
         return Found(what=what, evidence=quote(evidence), file=self.file, line=line, proof=proof)
 
     def tests(self, place: int) -> bool:
@@ -93,6 +100,10 @@ def quote(text: str) -> str:
     """Return a short quotation: one line of printable text."""
     shown = " ".join("".join(sign if sign.isprintable() else " " for sign in text[:2000]).split())
     return shown if len(shown) <= WIDEST_QUOTE else f"{shown[: WIDEST_QUOTE - 1]}…"
+
+
+def _plain(text: str) -> str:
+    return "".join(sign for sign in text if sign.isalnum())
 
 
 def matches(result: Evaluation, row: EpochRow) -> bool:

@@ -6,6 +6,7 @@ another log of the same text shows too, figure for figure, are quotations: they 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from budgetnet.audit.scanning import Piece, pieces, says_epoch
@@ -25,6 +26,8 @@ REMAINS = (
     "━━━━━",
 )
 """What trainings print besides: such a line claims nothing."""
+FLAX = re.compile(r"epoch: {1,3}\d{1,4}, train_loss: [\d.]{1,12}, train_accuracy: [\d.]{1,12}, test_loss: ")
+"""The example that measures while it trains; others print these words after the epoch."""
 MOST_LOGS = 300
 """Each is looked for in each other."""
 NEAR = 40
@@ -38,7 +41,7 @@ def read_logs(lines: list[Line]) -> tuple[list[Log], set[int]]:
     rows = _Rows()
     for piece in pieces(lines):
         rows.take(piece)
-    used = rows.used | {line.number for line in lines if any(word in line.text[:2000].lower() for word in REMAINS)}
+    used = rows.used | {line.number for line in lines if any(word in line.text[:2000].lower() for word in REMAINS)} - rows.results
     return _without_quotations(_trainings(rows.finished())), used
 
 
@@ -54,6 +57,8 @@ class _Rows:
         self.head: Piece | None = None
         self.frame = 0
         self.used: set[int] = set()
+        self.results: set[int] = set()
+        """Lines of bars that `evaluate` printed."""
 
     def finished(self) -> list[EpochRow]:
         """Return the rows that hold an accuracy or a loss."""
@@ -109,6 +114,7 @@ class _Rows:
         """A finished bar closes an epoch (Keras), or its training part (tqdm)."""
         names = {reading.name for reading in piece.figures} - {"lr"}
         if piece.bar == "keras" and self._is_evaluation(piece, names):
+            self.results.add(piece.line.number)
             return
         row = self.open
         if row is not None and (row.steps is not None or "val_acc" in row.metrics):
@@ -162,6 +168,8 @@ class _Rows:
             row.tested |= reading.tested
         if counted:
             row.running = False
+        if piece.number is not None and FLAX.search(piece.text[:400]):
+            row.running = True
         if piece.bar == "tqdm" or "batch" in piece.text.lower() or "[0/" in piece.text:
             row.batch_loss = True
         if {"val_loss"} <= row.metrics.keys() and "val_acc" not in row.metrics and not piece.bar:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from budgetnet.audit.languages import in_known_words
 from budgetnet.audit.words import Kind, Line
 from budgetnet.errors import InputError
 
@@ -33,8 +34,8 @@ def read_lines(path: Path) -> list[Line]:
     if path.suffix.lower() == ".ipynb":
         from budgetnet.audit.notebooks import notebook_lines
 
-        return notebook_lines(decode(content, path), path)
-    return list(_marked(decode(content, path), code=path.suffix.lower() == ".py"))
+        return in_known_words(notebook_lines(decode(content, path), path))
+    return in_known_words(list(_marked(decode(content, path), code=path.suffix.lower() == ".py")))
 
 
 def read_bounded(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from budgetnet.audit.metrics import Reading, number_unit, readings
 from budgetnet.audit.words import Line, Value
 
 HEAD = re.compile(
-    r"\bepoch\b\s{0,3}[#:=\[(-]{0,2}\s{0,3}(?P<number>\d{1,5})(?![\d.%,])(?:\s{0,2}(?:/|\bof\b)\s{0,2}(?P<planned>\d{1,5}))?",
+    r"\bepoch\b\s{0,3}[#:=\[(-]{0,2}\s{0,3}(?P<number>\d{1,5})(?![\d.%]|,\d)(?:\s{0,2}(?:/|\bof\b)\s{0,2}(?P<planned>\d{1,5}))?",
     re.IGNORECASE,
 )
 DECORATION = re.compile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from budgetnet.clauses import ClauseResult
+from budgetnet.clauses import ClauseResult, State
 from budgetnet.facts import Frozen
 
 Kind = Literal["prose", "block", "code", "output"]
@@ -22,6 +22,8 @@ class Line:
     number: int
     text: str
     kind: Kind = "prose"
+    original: str | None = None
+    """As its author wrote it, where `text` has other words or numbers for the readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,29 @@ class LogSummary(Frozen):
     clauses: tuple[ClauseResult, ...] = ()
 
 
+class TextFacts(Frozen):
+    """What a hand-in shows of one network, by its own words: its most telling log's figures, and those of its only layer table."""
+
+    log: int | None
+    """The line where that log begins."""
+    epochs: int | None
+    final: float | None
+    best: float | None
+    last5: float | None
+    last5_min: float | None
+    evaluated: float | None
+    schedule: str | None
+    parameters: int | None
+    """The sum of the layer table."""
+    trainable: int | None
+    non_trainable: int | None
+    biased_layers: int | None
+    fully_connected_layers: int | None
+    layers_over_their_whole_map: int | None
+
+
 class Document(Frozen):
-    """One hand-in, audited."""
+    """One hand-in, audited. `verdict` and `clauses` are what it shows of `contract`; None and empty without one."""
 
     file: str
     logs: tuple[LogSummary, ...]
@@ -204,4 +227,7 @@ class Document(Frozen):
     findings: tuple[Found, ...]
     unproven: tuple[Found, ...]
     notes: tuple[Found, ...]
+    facts: TextFacts
     contract: str | None = None
+    verdict: State | None = None
+    clauses: tuple[ClauseResult, ...] = ()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from budgetnet.check import operations
+from budgetnet.check import declared, operations
 from budgetnet.facts import OutputFacts
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
@@ -125,7 +125,7 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._own = {tensor.untyped_storage()._cdata for tensor in (*network.parameters(), *network.buffers())}
+        self._own = {tensor.untyped_storage()._cdata for tensor in declared.tensors(network)}
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
         self._image = image  # the image stays alive through the call, in the caller's hands
         self.peak = image.numel() * image.element_size()

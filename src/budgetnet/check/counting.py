@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from budgetnet.check import declared
 from budgetnet.check.evidence import MANY_SCALARS, Evidence, Findings
 from budgetnet.check.rows import Row, number_names, word_of
-from budgetnet.check.sources import Census, Source, count_non_zero, hidden_numbers, is_statistic
+from budgetnet.check.sources import Census, Source, count_non_zero, hidden_numbers, is_plain_pattern, is_statistic
 from budgetnet.facts import Finding, LayerRow, ParameterCounts
 
 FEW_SCALARS = 8
 """Single constants (an epsilon, a temperature) are no weights; more of them than this are counted."""
 
 
-def count(network: nn.Module, evidence: Evidence) -> tuple[tuple[LayerRow, ...], ParameterCounts]:
-    """Return the rows and the counts; say in `found` what is hidden, frozen or never used."""
+def count(network: nn.Module, evidence: Evidence, used: frozenset[int]) -> tuple[tuple[LayerRow, ...], ParameterCounts]:
+    """Return the rows and the counts; say in the findings what is hidden, frozen, or never used (no number of `used`)."""
     first, found = evidence.first, evidence.findings
     sources = first.sources.all[: first.sources.declared]
+    for source in sources:
+        if source.kind == "statistic" and not source.alone and not is_statistic(source.owner, source.tensor):
+            source.kind = "buffer"  # it moves in training, and serves to compute weights
     counted = [source for source in sources if _is_counted(source)]
     census = Census(source.tensor for source in counted if source.trainable)
     rows = list(first.rows.rows)
     claims = [_claim(census, _held_by(row, counted)) for row in rows]
-    unused = _unused_rows(network, census, counted, claims, found)
+    unused = _unused_rows(network, census, counted, claims)
+    _say_unused(network, [source for source in counted if source.kind == "parameter" and source.number not in used], found)
     rows += unused
     number_names(rows)
     table = tuple(
@@ -56,8 +61,8 @@ def _held_by(row: Row, counted: list[Source]) -> list[Tensor]:
     """Return the tensors that a row shows: all that its module holds, and what else it used."""
     if row.module is None:
         return [source.tensor for source in row.sources if source.kind in {"parameter", "statistic"}]
-    own = {id(tensor) for tensor in (*row.module.parameters(), *row.module.buffers())}
-    own_memory = {tensor.data_ptr() for tensor in (*row.module.parameters(), *row.module.buffers()) if tensor.numel()}
+    own = {id(tensor) for tensor in declared.tensors(row.module)}
+    own_memory = {tensor.data_ptr() for tensor in declared.tensors(row.module) if tensor.numel()}
     held = [source for source in counted if id(source.tensor) in own or source.tensor.data_ptr() in own_memory]
     return [source.tensor for source in (*held, *row.sources)]
 
@@ -67,12 +72,10 @@ def _claim(census: Census, tensors: list[Tensor]) -> tuple[int, int]:
     return sum(numbers for numbers, _ in claims), sum(trainable for _, trainable in claims)
 
 
-def _unused_rows(
-    network: nn.Module, census: Census, counted: list[Source], claims: list[tuple[int, int]], found: Findings
-) -> list[Row]:
+def _unused_rows(network: nn.Module, census: Census, counted: list[Source], claims: list[tuple[int, int]]) -> list[Row]:
     """Claim what is left, by module, for rows at the end of the table."""
     left: dict[int, tuple[Row, int, int]] = {}
-    paths = {id(module): path for path, module in network.named_modules()}
+    paths = {id(module): path for path, module in declared.modules(network)}
     for source in counted:
         numbers, trainable = census.claim(source.tensor)
         if numbers == 0:
@@ -82,14 +85,24 @@ def _unused_rows(
         row = Row("Parameter" if own_code or module is None else word_of(module), None, path=paths.get(id(module), ""))
         kept, before, before_trainable = left.get(id(module), (row, 0, 0))
         left[id(module)] = kept, before + numbers, before_trainable + trainable
-    for row, numbers, trainable in left.values():
+    for _, numbers, trainable in left.values():
         claims.append((numbers, trainable))
-        where = f"{row.path!r} ({row.word})" if row.path else "the network itself"
+    return [row for row, _, _ in left.values()]
+
+
+def _say_unused(network: nn.Module, unused: list[Source], found: Findings) -> None:
+    """Say for each module how many of its parameters no answer depends on, in evaluation or in training mode."""
+    paths = {id(module): path for path, module in declared.modules(network)}
+    for module in dict.fromkeys(source.owner for source in unused):
+        census = Census()
+        numbers = sum(census.claim(source.tensor)[0] for source in unused if source.owner is module)
+        path = paths.get(id(module), "")
+        word = word_of(module) if module is not None else ""
+        where = f"{path!r} ({word})" if path else "the network itself"
         counted_words = f"{numbers:,} parameter{'s' * (numbers > 1)}"
         what = f"Declared in {where} and never used in a forward pass: {counted_words}, counted all the same."
         found.say(what)
-        found.unused.append(Finding(what=what, layer=row.path or row.word, numbers=numbers))
-    return [row for row, _, _ in left.values()]
+        found.unused.append(Finding(what=what, layer=path or word, numbers=numbers))
 
 
 def _hidden(evidence: Evidence) -> int:
@@ -107,6 +120,9 @@ def _hidden(evidence: Evidence) -> int:
         place = f"the buffer {source.name!r}" if source.kind == "buffer" else "a tensor that is declared nowhere"
         line = f" ({source.file}, line {source.line})" if source.file else ""
         what = f"{numbers:,} numbers that meet the image are hidden in {place}"
+        if is_plain_pattern(source):
+            found.say(f"{what}{line}: a mask or a plain pattern, which holds next to nothing.")
+            continue
         found.say(f"{what}{line}.")
         found.hidden.append(Finding(what=f"{what}.", layer=source.name, numbers=numbers, file=source.file, line=source.line))
     written_out = len(evidence.first.scalars)

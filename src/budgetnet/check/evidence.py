@@ -19,6 +19,8 @@ from budgetnet.facts import Finding
 STRUCTURE = ("fully_connected", "biases", "forward_passes")
 MANY_SCALARS = 64
 """More different Python numbers than this on the image's path look like weights written out."""
+MOST_QUESTIONS = 6
+"""Truth values of the image, read into Python, up to which both answers are followed."""
 MANY_READS = 8
 """More weights read into Python than this can do what no trace shows."""
 
@@ -41,6 +43,16 @@ class Findings:
         """Add a note once."""
         if note not in self.notes:
             self.notes.append(note)
+
+    def take(self, other: Findings) -> None:
+        """Add what was found on another way through the network."""
+        for name in ("fully_connected", "equivalent", "biases", "shifts"):
+            own, more = getattr(self, name), getattr(other, name)
+            known = {one.what for one in own}
+            own += [one for one in more if one.what not in known]
+        for note in other.notes:
+            self.say(note)
+        self.blind = {**other.blind, **self.blind}
 
     def cannot_tell(self, why: str, *clauses: str) -> None:
         """Leave these clauses open, all three of structure where none is named."""
@@ -68,7 +80,7 @@ class Evidence:
         first, second, found = self.first, self.second, self.findings
         for why in {**second.memory.unknown, **first.memory.unknown}.values():
             found.cannot_tell(why)
-        if first.image_reads:
+        if first.image_reads or first.questions > MOST_QUESTIONS:
             found.cannot_tell(
                 "The network reads the image's values into Python, so that another image may take another way through it."
             )
@@ -86,6 +98,12 @@ class Evidence:
                 found.say("The network draws random numbers in evaluation mode: its answers are not repeatable.")
             else:
                 found.cannot_tell("A tensor changes with the image without a computation that torch saw (NumPy, or plain Python).")
+
+    def partner(self, event: Event) -> Event | None:
+        """Return the same operation in the second trace, or None where the traces took different ways."""
+        if not self.comparable:
+            return None
+        return next((other for one, other in zip(self.first.events, self.second.events, strict=True) if one is event), None)
 
     def weights(self, place: int, event: Event) -> list[bool]:
         """Return for each operand of the event at `place` whether it acts as a weight: numbers that stay, whatever the image."""

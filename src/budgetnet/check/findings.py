@@ -1,7 +1,8 @@
-"""From what the traces saw to what the clauses ask: fully connected layers and their equivalents, biases, normalizations' shifts.
+"""From what the traces saw to fully connected layers and what computes the same; `shifts` does so for biases.
 
-Each operation on the image is looked at once, by what it does. What joins image and weights in a way that is not known here leaves
-the clauses open rather than met.
+Each operation on the image is looked at once, by what it does. A product of matrices is judged by what one of its sums reads of the
+map: one place of several is a 1×1 convolution in other words, some places a convolution, a whole side of the map or a vector
+without places a fully connected layer. What joins image and weights in a way that is not known here leaves the clauses open.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from math import prod
 
-from budgetnet.check import operations
+from budgetnet.check import operations, trails
 from budgetnet.check.evidence import Evidence, Findings
+from budgetnet.check.reach import Reach
+from budgetnet.check.shifts import Shifts
 from budgetnet.check.trace import Event, Operand
-from budgetnet.facts import Finding
+from budgetnet.check.words import add, where
 
 MANY_PIECES = 5
 """As many products with parts of one weight tensor look like a matrix product in a loop."""
+DISTANCE = frozenset({"_cdist_forward", "cdist", "_euclidean_dist"})
 
 
 def examine(evidence: Evidence) -> Findings:
@@ -24,6 +28,7 @@ def examine(evidence: Evidence) -> Findings:
     for place, event in enumerate(evidence.first.events):
         examiner.look(event, evidence.weights(place, event))
     found = evidence.findings
+    found.biases += examiner.shifts.pairs
     for name in ("fully_connected", "equivalent", "biases", "shifts"):
         setattr(found, name, list(dict.fromkeys(getattr(found, name))))  # a layer that is called again says it twice
     return found
@@ -32,6 +37,7 @@ def examine(evidence: Evidence) -> Findings:
 class _Examiner:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, self.found = evidence, evidence.findings
+        self.shifts = Shifts(evidence)
         self.pieces: dict[int, int] = defaultdict(int)
 
     def look(self, event: Event, weights: list[bool]) -> None:
@@ -41,38 +47,56 @@ class _Examiner:
         held = [operand for operand, weight in zip(event.operands, weights, strict=True) if weight]
         if name in operations.CONVOLUTION:
             self._convolution(event, weights)
+            self.shifts.convolution(event, weights)
         elif name in operations.MATRIX:
             self._matrix(event, weights, images, held)
         elif name in operations.NORMALIZATION:
-            self._normalization(event)
-        elif name in {"sum", "mean", "avg_pool2d", "_adaptive_avg_pool2d"}:
+            self.shifts.normalization(event)
+        elif event.details.get("weighted"):
             self._contraction(event)
         elif name == "cat" and images:
-            self._concatenation(event)
-        elif name == "constant_pad_nd" and len(event.details["widths"]) > 4 and event.details["value"] != 0:
-            self._add(self.found.biases, event, "appends a constant channel, which the next layer's weights turn into a bias", 1)
+            self.shifts.concatenation(event)
+        elif name in trails.LOGARITHM and images:
+            self.shifts.logarithm(event, images)
         elif held and images:
             self._joined(event, images, held)
 
     def _joined(self, event: Event, images: list[Operand], held: list[Operand]) -> None:
         """Look at an operation that joins image and weights and is no convolution, product of matrices or normalization."""
-        if event.name in operations.ADDITION:
-            self._addition(event, images, held)
-        elif event.name in operations.PRODUCT:
+        name = event.name
+        if name in operations.ADDITION:
+            self.shifts.addition(event, images, held)
+        elif name in operations.PRODUCT:
             self._piecewise(event, held)
-        elif event.name in operations.SELECTION | {"embedding"} and images[0] is not event.operands[0]:
-            self.found.cannot_tell(f"{where(event)} looks numbers up by values of the image, which no clause knows.")
-        elif event.name not in operations.KNOWN:
-            self.found.cannot_tell(f"{where(event)} joins image and weights by «{event.name}», which is no operation known here.")
+            self._spectrum(event, images, held)
+        elif name in DISTANCE or name.startswith("_embedding_bag"):
+            what = (
+                "measures distances to stored points"
+                if name in DISTANCE
+                else "adds up rows of a table, weighted or chosen by the image"
+            )
+            add(self.found.fully_connected, event, f"{what}: a matrix product", sum(operand.numbers for operand in held))
+        elif name in trails.BENDING or name == "where":
+            self.shifts.bending(event, held)
+        elif name in operations.SELECTION | {"embedding"} and images[0] is not event.operands[0]:
+            self._lookup(event, images)
+        elif name not in operations.KNOWN:
+            self.found.cannot_tell(f"{where(event)} joins image and weights by «{name}», which is no operation known here.")
+
+    def _lookup(self, event: Event, images: list[Operand]) -> None:
+        """Numbers that are picked by values of the image: alike for each place, or by an address made of the whole image."""
+        many = max(image.geometry.positions if image.geometry else 1.0 for image in images)
+        if many > 1:
+            self.found.say(f"{where(event)} looks numbers up by the image's values, for each place alike.")
+        else:
+            why = f"{where(event)} looks numbers up by an address that is made of the whole image: any function can be stored so."
+            self.found.cannot_tell(why, "fully_connected")
 
     def _convolution(self, event: Event, weights: list[bool]) -> None:
         kernel = event.operands[1]
-        if event.details["bias"] and weights[2] and event.operands[2].numbers:
-            numbers = event.operands[2].numbers
-            self._add(self.found.biases, event, f"adds a bias of {numbers:,} numbers", numbers)
         if weights[0] and kernel.content.image and not weights[1] and prod(kernel.shape[2:]) > 1:
             what = "takes weights for its input and the image for its kernel: a matrix product"
-            self._add(self.found.fully_connected, event, what, event.operands[0].numbers)
+            add(self.found.fully_connected, event, what, event.operands[0].numbers)
         image, shape = event.operands[0].geometry, event.operands[0].shape
         if not weights[1] or image is None or not event.whole_map:
             return
@@ -83,91 +107,75 @@ class _Examiner:
             what = (
                 f"sees {folded:.0f} positions that were folded into its channels: it computes what a fully connected layer computes"
             )
-            self._add(self.found.equivalent, event, what, kernel.numbers)
+            add(self.found.equivalent, event, what, kernel.numbers)
         elif area > 1 and _map_area(event) > 1:
             sides = "×".join(str(side) for side in shape[2:])
             what = f"sees its whole {sides} input map: it computes what a fully connected layer computes"
-            self._add(self.found.equivalent, event, what, kernel.numbers)
-        elif area == 1:
-            self.found.say(f"{where(event)} is a 1×1 convolution on a single position: no fully connected layer by its operation.")
+            add(self.found.equivalent, event, what, kernel.numbers)
+        elif prod(shape[1:]) > 1:
+            what = "is a convolution on a single position: it computes what a fully connected layer of that vector computes"
+            add(self.found.equivalent, event, what, kernel.numbers)
 
     def _matrix(self, event: Event, weights: list[bool], images: list[Operand], held: list[Operand]) -> None:
-        if event.name in operations.ADDS_FIRST and weights[0] and event.operands[0].numbers:
-            numbers = event.operands[0].numbers
-            self._add(self.found.biases, event, f"adds a bias of {numbers:,} numbers", numbers)
-            held = [operand for operand in held if operand is not event.operands[0]]
-        if event.name in operations.RECURRENT:
-            vectors = sum(operand.numbers for operand in held if len(operand.shape) == 1)
-            if vectors:
-                self._add(self.found.biases, event, f"adds biases of {vectors:,} numbers", vectors)
+        held = self.shifts.matrix(event, weights, held)
         products = [operand for operand in held if operand.numbers > 1 or len(operand.shape) > 1]
         if images and products:
-            shapes = " and ".join("×".join(str(side) for side in operand.shape) for operand in products[:2])
-            numbers = sum(operand.numbers for operand in products)
-            self._add(self.found.fully_connected, event, f"multiplies its input by a weight matrix ({shapes})", numbers)
+            self._product(event, weights, products)
+        elif event.name in operations.ATTENTION or any(operand.trail.shares for operand in images):
+            self._attention(event)
         elif any(operand.geometry is not None and operand.geometry.weighted for operand in images):
-            self._add(self.found.fully_connected, event, "sums products with weights by a matrix of constants", 0)
+            add(self.found.fully_connected, event, "sums products with weights by a matrix of constants", 0)
 
-    def _normalization(self, event: Event) -> None:
-        at = dict(zip(event.roles, event.operands, strict=True))
-        shift = at.get(3 if event.name == "native_layer_norm" else 2)
-        if shift is None or not shift.content.sources:
-            return
-        numbers = self._own_numbers(shift)
-        mean = at.get(3)  # no tensor where a normalization keeps no statistics
-        if event.details.get("statistics") and mean is not None and not mean.content.sources and not mean.content.image:
-            self._add(self.found.biases, event, f"adds {numbers:,} numbers behind statistics that are fixed in its code", numbers)
+    def _product(self, event: Event, weights: list[bool], products: list[Operand]) -> None:
+        shapes = " and ".join("×".join(str(side) for side in operand.shape) for operand in products[:2])
+        numbers = sum(operand.numbers for operand in products)
+        reach = _reach(event, weights)
+        if reach is not None and reach.kind == "place":
+            self.found.say(f"{where(event)} multiplies each place by one matrix ({shapes}), as a 1×1 convolution does.")
+        elif reach is not None and reach.kind == "patch":
+            self.found.say(f"{where(event)} multiplies patches of {reach.places} places by one matrix ({shapes}): a convolution.")
         else:
-            self._add(self.found.shifts, event, f"shifts by {numbers:,} learned numbers, as normalizations do", numbers)
+            over = " over its whole map" if reach is not None and reach.kind == "whole" and reach.places > 1 else ""
+            what = f"multiplies its input by a weight matrix ({shapes}){over}"
+            add(self.found.fully_connected, event, what, numbers)
 
-    def _addition(self, event: Event, images: list[Operand], held: list[Operand]) -> None:
-        raw = not any(operand.content.mixed for operand in images)
-        normalized = any(image.geometry is not None and image.geometry.normalized for image in images)
-        for operand in held:
-            kinds = {self.evidence.source(number).kind for number in operand.content.sources}
-            numbers = self._own_numbers(operand)
-            if not operand.floating or (event.name in {"addcmul", "addcdiv"} and operand is not event.operands[0]):
-                continue  # places, or a scale
-            if prod(event.output_shape) <= numbers or kinds == {"statistic"}:
-                continue  # a number for each of the whole batch is no bias, and centring by a running mean is none
-            if "parameter" not in kinds and (raw or operand.numbers <= 1):
-                if operand.numbers > 1:
-                    self.found.say(f"{where(event)} shifts the input image by {numbers:,} constants, as preprocessing does.")
-                continue
-            if normalized:
-                self._add(self.found.shifts, event, f"shifts by {numbers:,} learned numbers after a normalization", numbers)
-            else:
-                what = "learned" if "parameter" in kinds else "constant"
-                self._add(self.found.biases, event, f"adds {numbers:,} {what} numbers to its input", numbers)
-
-    def _concatenation(self, event: Event) -> None:
-        if len(event.output_shape) != 4 or event.details["dimension"] % 4 != 1:
+    def _attention(self, event: Event) -> None:
+        """Shares that the image itself gives, taken of the values of all places; of channels alone it is a gate."""
+        reaches = [reach for reach in event.details.get("reach", {}).values() if reach is not None]
+        if event.name not in operations.ATTENTION and reaches and all(reach.kind == "place" for reach in reaches):
             return
-        for operand in event.operands:
-            if operand.content.image or not operand.floating or operand.values is None:
-                continue
-            smallest, largest = operand.values
-            if operand.content.sources - self.evidence.noise or smallest == largest != 0:
-                what = "appends channels that do not depend on the image, a bias for the next layer"
-                self._add(self.found.biases, event, what, operand.shape[1])
-            elif smallest != largest:
-                self.found.cannot_tell(f"{where(event)} appends channels that do not depend on the image.", "biases")
+        what = "is attention: each output sees every place, by weights that the image gives"
+        add(self.found.fully_connected, event, what, 0)
 
     def _contraction(self, event: Event) -> None:
         """A product with varying weights, summed over where they vary, is a matrix product in two steps."""
-        operand = event.operands[0]
-        weighted = operand.geometry.weighted if operand.geometry else None
-        summed = {place % len(operand.shape) for place in event.details["summed"]} or set(range(len(operand.shape)))
-        if weighted is None or not any(weighted[place] for place in summed):
-            return
+        operand, reach = event.operands[0], event.details["reach"]
+        self.shifts.pairs.clear()
+        weighted, summed = event.details["weighted"], event.details["summed"]
         map_like = len(operand.shape) == 4
-        if map_like and summed == {1} and prod(operand.shape[2:]) > 1:
+        if reach is not None and reach.kind in {"place", "patch"}:
+            like = "1×1 convolution" if reach.kind == "place" else "convolution"
+            self.found.say(f"{where(event)} multiplies by weights and sums over {reach.places} places at a time, as a {like} does.")
+        elif reach is None and map_like and summed == [1] and prod(operand.shape[2:]) > 1:
             self.found.say(f"{where(event)} sums over channels by weights, as a 1×1 convolution does.")
-        elif map_like and 1 not in summed:
-            self._add(self.found.equivalent, event, "weighs and sums all positions of each channel", operand.numbers)
+        elif map_like and 1 not in weighted:
+            add(self.found.equivalent, event, "weighs and sums all positions of each channel", operand.numbers)
         else:
-            what = "multiplies its input by weights and sums the products: a matrix product"
-            self._add(self.found.fully_connected, event, what, operand.numbers)
+            what = "joins its input with weights, number by number, and sums up: a matrix product"
+            add(self.found.fully_connected, event, what, operand.numbers)
+
+    def _spectrum(self, event: Event, images: list[Operand], held: list[Operand]) -> None:
+        """A product of spectra is a convolution; with a weight for each frequency its kernel is as large as the map."""
+        image = next((operand for operand in images if operand.trail.spectral), None)
+        if image is None:
+            return
+        for operand in held:
+            planes = max(prod(operand.shape[:-2]), 1)
+            frequencies = prod(operand.shape[-2:])
+            own = sum(self.evidence.source(number).tensor.numel() for number in operand.content.sources) / planes
+            if frequencies > 1 and own * 2 >= min(frequencies, prod(image.shape[-2:])):
+                what = "weighs the spectrum of its map, a weight for each frequency: a convolution that sees the whole map"
+                add(self.found.equivalent, event, what, operand.numbers)
 
     def _piecewise(self, event: Event, held: list[Operand]) -> None:
         for number, numbers in {(number, operand.numbers) for operand in held for number in operand.content.sources}:
@@ -176,21 +184,12 @@ class _Examiner:
                 why = f"{where(event)} multiplies by one weight tensor piece by piece; the sum of the pieces is not followed."
                 self.found.cannot_tell(why, "fully_connected")
 
-    def _own_numbers(self, operand: Operand) -> int:
-        """Return how many numbers an operand holds that are not repetitions of its sources."""
-        return min(operand.numbers, sum(self.evidence.source(number).tensor.numel() for number in operand.content.sources))
 
-    def _add(self, found: list[Finding], event: Event, what: str, numbers: int) -> None:
-        layer = event.row.name if event.row else event.name
-        found.append(Finding(what=f"{where(event)} {what}", layer=layer, numbers=numbers, file=event.file, line=event.line))
-
-
-def where(event: Event) -> str:
-    """Return the place of an event in words: the layer's name, its kind, and its path in the network."""
-    if event.row is None:
-        return "The network's own code"
-    path = f", {event.row.path!r}" if event.row.path else ""
-    return f"{event.row.name} ({event.row.word}{path})"
+def _reach(event: Event, weights: list[bool]) -> Reach | None:
+    """Return what the product reads of the operand that is the image and no weight."""
+    found: dict[int, Reach | None] = event.details.get("reach", {})
+    reaches = [found.get(number) for number, weight in enumerate(weights) if not weight and event.operands[number].content.image]
+    return reaches[0] if len(reaches) == 1 else None
 
 
 def _map_area(event: Event) -> int:

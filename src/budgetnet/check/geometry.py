@@ -70,6 +70,8 @@ def _largest(values: list[tuple[float, ...]]) -> tuple[float, ...]:
 def after(name: str, arguments: Sequence[Any], sources: Sequence[tuple[Tensor, Geometry]], output: Tensor) -> Geometry:
     """Return the geometry of `output` of the operation `name`, whose image operands are `sources`."""
     operand, _ = sources[0]
+    if name in operations.SELECTION and arguments[0] is operand:
+        sources = sources[:1]  # what picks shows nothing of itself
     before = merged([geometry for _, geometry in sources])
     plain = _plain(before)
     if name in operations.CONVOLUTION:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import prod
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from budgetnet.check import operations
+from budgetnet.check import declared, operations
 from budgetnet.check.behaviour import observe
 from budgetnet.check.counting import count
 from budgetnet.check.evidence import Evidence, Findings
 from budgetnet.check.findings import examine
+from budgetnet.check.holding import held, random_numbers_held
 from budgetnet.check.passes import count_passes
 from budgetnet.check.rows import number_names
-from budgetnet.check.sources import Sources
+from budgetnet.check.sources import is_statistic
 from budgetnet.check.trace import Trace
+from budgetnet.check.ways import Walker, used_while_training, ways
 from budgetnet.errors import InputError
 from budgetnet.facts import Finding, NetworkFacts
 
@@ -38,22 +38,26 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         raise InputError(f"{name}: is no torch.nn.Module but a {type(network).__name__}.")
     if len(input_shape) != 3 or not all(isinstance(side, int) and 0 < side <= SIDES for side in input_shape):
         raise InputError(f"{name}: an input shape is channels, height and width, each from 1 to {SIDES:,}, not {input_shape}.")
-    for where, tensor in (*network.named_parameters(), *network.named_buffers()):
+    for where, _, tensor in (*declared.parameters(network), *declared.buffers(network)):
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise InputError(f"{name}: {where!r} is a sparse, quantized or empty tensor, whose numbers cannot be counted here.")
-    with _held(network), _random_numbers_held(network):
-        network = _materialised(network, name, input_shape)
-        moving = _moving_buffers(network, input_shape)
-        network.eval()
-        first, output = _trace(network, name, input_shape, moving, seed=0)
-        second, _ = _trace(network, name, input_shape, moving, seed=1)
-        number_names(first.rows.rows)
-        evidence = Evidence(first, second, BATCH)
-        found = examine(evidence)
-        classes = _look_at_output(first, output, found)
-        passes = count_passes(evidence)
-        rows, counts = count(network, evidence)
-        seen = observe(network, lambda seed: _probe(network, input_shape, seed))
+    with random_numbers_held(network):
+        with held(network):
+            network = _materialised(network, name, input_shape)
+            dtype = _dtype(network, input_shape)
+
+            def probe(seed: int) -> Tensor:
+                return _probe(network, input_shape, dtype, seed)
+
+            moving = _moving_buffers(network, probe)
+            walker = Walker(network, probe, moving, lambda error: f"{name}: {_cannot_run(error, input_shape)}")
+            evidences, output = ways(walker)
+            found = _examined(evidences)
+            classes = _look_at_output(evidences[0].first, output, found)
+            passes = count_passes(evidences, found)
+            rows, counts = count(network, evidences[0], _used(evidences, walker))
+        with held(network):
+            seen = observe(network.eval(), probe)
     found.notes += [note for note in seen.notes if note not in found.notes]
     return NetworkFacts(
         name=name,
@@ -79,64 +83,62 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
     )
 
 
-def _probe(network: nn.Module, input_shape: tuple[int, int, int], seed: int) -> Tensor:
-    like = next((tensor for tensor in network.parameters() if tensor.is_floating_point()), None)
+def _examined(evidences: list[Evidence]) -> Findings:
+    """Return what all ways through the network show."""
+    for evidence in evidences:
+        number_names(evidence.first.rows.rows)
+    found = examine(evidences[0])
+    for other in evidences[1:]:
+        found.take(examine(other))
+    return found
+
+
+def _used(evidences: list[Evidence], walker: Walker) -> frozenset[int]:
+    """Return the numbers of the sources that an answer depends on, in evaluation or else in training mode."""
+    used = frozenset[int]().union(*(one.first.used for one in evidences))
+    if any(source.kind == "parameter" and source.number not in used for source in evidences[0].first.sources.all):
+        used |= used_while_training(walker)
+    return used
+
+
+def _probe(network: nn.Module, input_shape: tuple[int, int, int], dtype: torch.dtype, seed: int) -> Tensor:
+    like = next((tensor for _, _, tensor in declared.parameters(network)), None)
     images = torch.rand((BATCH, *input_shape), generator=torch.Generator().manual_seed(seed))
-    return images if like is None else images.to(like.device, like.dtype)
+    return images.to("cpu" if like is None else like.device, dtype)
 
 
-def _moving_buffers(network: nn.Module, input_shape: tuple[int, int, int]) -> frozenset[str]:
-    """Return the names of the floating buffers that a forward pass in training mode changes: running statistics by behaviour."""
-    buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
-    torchs_own = {
-        id(b) for m in network.modules() if isinstance(m, nn.modules.batchnorm._NormBase) for b in m.buffers(recurse=False)
-    }
-    if all(id(buffer) in torchs_own for buffer in buffers.values()):
+def _dtype(network: nn.Module, input_shape: tuple[int, int, int]) -> torch.dtype:
+    """Return the type of numbers that the network takes images in: that of its first parameter that runs, else float32."""
+    kinds = [tensor.dtype for _, _, tensor in declared.parameters(network) if tensor.is_floating_point()]
+    kinds = list(dict.fromkeys([*kinds, torch.float32]))
+    for kind in kinds if len(kinds) > 1 else []:
+        with held(network):
+            try:
+                with torch.no_grad():
+                    network.eval()(_probe(network, input_shape, kind, seed=2))
+                return kind
+            except Exception:  # noqa: S112 - the trace says why, for the first of them
+                continue
+    return kinds[0]
+
+
+def _moving_buffers(network: nn.Module, probe: Callable[[int], Tensor]) -> frozenset[str]:
+    """Return the names of the floating buffers that training changes and evaluation leaves: running statistics by behaviour."""
+    own = [(name, owner, buffer) for name, owner, buffer in declared.buffers(network) if buffer.is_floating_point()]
+    if all(is_statistic(owner, buffer) for _, owner, buffer in own):
         return frozenset()
-    before = {name: buffer.detach().clone() for name, buffer in buffers.items()}
-    with _held(network):
-        try:
-            with torch.no_grad():
-                network.train()(_probe(network, input_shape, seed=2))
-        except Exception:
-            return frozenset()  # what cannot be run in training mode shows no statistics; evaluation mode is judged below
-        after = dict(network.named_buffers())
-        return frozenset(name for name, value in before.items() if name in after and not torch.equal(value, after[name]))
-
-
-def _trace(
-    network: nn.Module, name: str, input_shape: tuple[int, int, int], moving: frozenset[str], *, seed: int
-) -> tuple[Trace, object]:
-    """Run the network once on random images, watched; raise `InputError` where it cannot be run."""
-    images = _probe(network, input_shape, seed)
-    torch.default_generator.manual_seed(seed)
-    trace = Trace(network, Sources(network, moving), images)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    # The fast path computes a whole transformer layer in one operation that nothing can look into.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad():
-            return trace, trace.record(network)
-    except Exception as error:
-        if _is_ours(error):
-            raise
-        raise InputError(f"{name}: {_cannot_run(error, input_shape)}") from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
-def _is_ours(error: Exception) -> bool:
-    """Return whether the error arose in this folder's own code: a fault of the check must not be laid on the network."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    here = str(Path(__file__).parent)
-    innermost = frame.tb_frame.f_code if frame is not None else None
-    return (
-        innermost is not None
-        and innermost.co_filename.startswith(here)
-        and innermost.co_name not in {"record", "_run", "__torch_dispatch__"}
-    )
+    moved: list[set[str]] = []
+    for training in (True, False):
+        with held(network):
+            try:
+                with torch.no_grad():
+                    before = {name: buffer.detach().clone() for name, _, buffer in own}
+                    network.train(training)(probe(2))
+            except Exception:
+                return frozenset()  # what cannot be run shows no statistics; the trace says why
+            after = {name: buffer for name, _, buffer in declared.buffers(network)}
+            moved.append({name for name, value in before.items() if name in after and not torch.equal(value, after[name])})
+    return frozenset(moved[0] - moved[1])
 
 
 def _cannot_run(error: Exception, input_shape: tuple[int, int, int]) -> str:
@@ -149,16 +151,22 @@ def _cannot_run(error: Exception, input_shape: tuple[int, int, int]) -> str:
 
 
 def _materialised(network: nn.Module, name: str, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Return the network, or, where it has lazy layers, a copy of it whose layers have got their shapes."""
-    if not any(nn.parameter.is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
-        return network
-    try:
-        network = copy.deepcopy(network).eval()
-        with torch.no_grad():
-            network(torch.rand((BATCH, *input_shape)))
-    except Exception as error:
-        raise InputError(f"{name}: {_cannot_run(error, input_shape)}") from error
-    return network
+    """Return the network, or a copy after a first call where that call makes parameters: lazy layers, or the network's own habit."""
+    lazy = any(nn.parameter.is_lazy(tensor) for tensor in declared.tensors(network))
+    count = len(declared.tensors(network))
+    with held(network):
+        called = network
+        try:
+            if lazy:
+                called = copy.deepcopy(network)
+            with torch.no_grad():
+                called.eval()(_probe(called, input_shape, torch.float32, seed=2))
+            # What the first call made is as much the network's as what its constructor made.
+            return called if lazy or len(declared.tensors(network)) == count else copy.deepcopy(network)
+        except Exception as error:
+            if lazy:
+                raise InputError(f"{name}: {_cannot_run(error, input_shape)}") from error
+            return network  # the trace says why
 
 
 def _look_at_output(trace: Trace, output: object, found: Findings) -> int | None:
@@ -179,33 +187,3 @@ def _look_at_output(trace: Trace, output: object, found: Findings) -> int | None
 def _unless_blind(found: Findings, clause: str, values: list[Finding]) -> tuple[Finding, ...] | None:
     """Return what was found; None where nothing was found and something may have been missed."""
     return None if not values and clause in found.blind else tuple(values)
-
-
-@contextmanager
-def _held(network: nn.Module) -> Iterator[None]:
-    """Put back whatever a forward pass changes: modes, attributes, and the values of parameters and buffers."""
-    attributes = [(module, dict(module.__dict__)) for module in network.modules()]
-    tables = [dict(table) for module, _ in attributes for table in (module._parameters, module._buffers, module._modules)]
-    tensors = [tensor for tensor in (*network.parameters(), *network.buffers()) if not nn.parameter.is_lazy(tensor)]
-    values = [tensor.detach().clone() for tensor in tensors]
-    try:
-        yield
-    finally:
-        contents = iter(tables)
-        for module, before in attributes:
-            module.__dict__.clear()
-            module.__dict__.update(before)
-            for table in (module._parameters, module._buffers, module._modules):
-                table.clear()
-                table.update(next(contents))  # type: ignore[arg-type]
-        with torch.no_grad():
-            for tensor, value in zip(tensors, values, strict=True):
-                if not torch.equal(tensor, value):
-                    tensor.copy_(value)
-
-
-@contextmanager
-def _random_numbers_held(network: nn.Module) -> Iterator[None]:
-    devices = {parameter.device.index or 0 for parameter in network.parameters() if parameter.is_cuda}
-    with torch.random.fork_rng(devices=sorted(devices)):
-        yield

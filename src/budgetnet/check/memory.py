@@ -1,4 +1,4 @@
-"""What each tensor of a trace depends on: the image, sources of numbers, and the positions that it stems from.
+"""What each tensor of a trace depends on: the image, sources of numbers, the positions that it stems from, and its steps.
 
 Dependence belongs to memory, so that views and writing in place keep it; geometry belongs to the single tensor, because a view may
 see a part. Memory that was never seen before is a source of its own. The bookkeeping holds no activation alive.
@@ -19,11 +19,15 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.weak import WeakIdKeyDictionary
 
-from budgetnet.check import geometry, operations
+from budgetnet.check import geometry, operations, places, trails
 from budgetnet.check.geometry import Geometry
+from budgetnet.check.places import Places
 from budgetnet.check.sources import Sources
+from budgetnet.check.trails import Trail
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
+WRITES = frozenset({"copy", "index_put", "slice_scatter", "select_scatter", "index_copy", "scatter"})
+"""They put their operand into memory that was there before."""
 TORCH = str(Path(torch.__file__).resolve().parent)
 
 
@@ -49,9 +53,9 @@ class Memory:
         self.unknown: dict[str, str] = {}
         """What could not be followed, and why."""
         self._contents: dict[int, Content] = {}
-        self._geometries = WeakIdKeyDictionary()
+        self._geometries, self._places, self._trails = WeakIdKeyDictionary(), WeakIdKeyDictionary(), WeakIdKeyDictionary()
         self._remember(images, Content(image=True))
-        self._geometries[images] = geometry.of_image(images.shape)
+        self._geometries[images], self._places[images] = geometry.of_image(images.shape), places.of_image(images)
 
     def content_of(self, tensor: Tensor) -> Content:
         """Return what the tensor's memory depends on; memory never seen before is a source of its own."""
@@ -83,6 +87,16 @@ class Memory:
             return Geometry(None, None, positions, copies)
         return replace(content.geometry, copies=copies, positions=max(positions, content.geometry.positions), weighted=None)
 
+    def places_of(self, tensor: Tensor) -> Places | None:
+        """Return the places that the tensor's numbers stem from, or None where that was not followed."""
+        found: Places | None = self._places.get(tensor)  # type: ignore[no-untyped-call]
+        return found
+
+    def trail_of(self, tensor: Tensor) -> Trail:
+        """Return what was done to the tensor's values that a later operation may ask about."""
+        found: Trail = self._trails.get(tensor, trails.NONE)  # type: ignore[no-untyped-call]
+        return found
+
     def _remember(self, tensor: Tensor, content: Content) -> None:
         storage = tensor.untyped_storage()
         content.reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
@@ -90,6 +104,7 @@ class Memory:
 
     def spread(
         self,
+        func: Any,
         name: str,
         args: Sequence[Any],
         before: Sequence[tuple[int, Tensor, Content]],
@@ -105,12 +120,29 @@ class Memory:
             mixed |= gathered
         if name in operations.RANDOM and not image:
             gathered |= {self.sources.constant(tensor, "random").number for tensor in outputs if tensor.numel() > 0}
+        if (not image and _only_zeros(name, before)) or (image and _cancels(name, args, outputs)):
+            image, gathered, mixed = False, frozenset(), frozenset()
         geometries = [(tensor, found) for _, tensor, content in before if content.image and (found := self.geometry_of(tensor))]
-        for tensor in (*outputs, *(tensor for tensor in written if all(tensor is not output for output in outputs))):
+        every = (*outputs, *(tensor for tensor in written if all(tensor is not output for output in outputs)))
+        for number, tensor in enumerate(every):
             content = self._join(tensor, Content(image, gathered, mixed))
             if image and geometries:
                 found = self._weighted(name, geometry.after(name, args, geometries, tensor), before, tensor)
                 self._geometries[tensor] = content.geometry = found
+                self._follow(func, name, args, before, tensor, number)
+
+    def _follow(
+        self, func: Any, name: str, args: Sequence[Any], before: Sequence[tuple[int, Tensor, Content]], output: Tensor, number: int
+    ) -> None:
+        """Hand on places and trail."""
+        images = [tensor for _, tensor, content in before if content.image]
+        others = [(tensor, bool(content.sources)) for _, tensor, content in before if not content.image]
+        known = [(tensor, self.places_of(tensor)) for tensor in images]
+        if name in WRITES:
+            self._places[output] = self.places_of(images[-1]) if images[-1].shape == output.shape else None
+        else:
+            self._places[output] = places.after(func, name, args, known, output, number)
+        self._trails[output] = trails.after(name, args, [(tensor, self.trail_of(tensor)) for tensor in images], others, output)
 
     def _join(self, tensor: Tensor, new: Content) -> Content:
         try:
@@ -145,6 +177,22 @@ class Memory:
         if name in operations.ADDITION | operations.REARRANGING:
             return replace(after, normalized=normalized)
         return after
+
+
+def _only_zeros(name: str, before: Sequence[tuple[int, Tensor, Content]]) -> bool:
+    """Return whether this is weights times zeros that the code wrote: zeros, whatever the weights become, and no numbers of its own."""
+    products = (operations.CONVOLUTION | operations.MATRIX | operations.PRODUCT) - operations.ADDS_FIRST - operations.RECURRENT
+    plain = [tensor for _, tensor, content in before if not content.sources]
+    return name in products and len(before) == 2 and len(plain) == 1 and not bool(plain[0].any())
+
+
+def _cancels(name: str, args: Sequence[Any], outputs: Sequence[Tensor]) -> bool:
+    """Return whether nothing of the image is left: times zero, less or by itself, to the power of zero."""
+    if name not in {"mul", "sub", "div", "pow", "eq", "ne"} or len(args) < 2 or not outputs or not isinstance(args[0], Tensor):
+        return False
+    itself = args[1] is args[0] and name != "mul"
+    nothing = not isinstance(args[1], Tensor) and args[1] == 0 and name in {"mul", "pow"}
+    return (itself and name != "pow") or nothing
 
 
 def user_line() -> tuple[str | None, int | None]:

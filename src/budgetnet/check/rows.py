@@ -8,13 +8,14 @@ outside the table. The words are for people; no clause rests on them.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
-from budgetnet.check import operations
+from budgetnet.check import declared, operations
 from budgetnet.check.geometry import Geometry
 from budgetnet.check.sources import Source
 
@@ -82,7 +83,7 @@ class Rows:
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.rows: list[Row] = []
-        self.paths = {id(module): path for path, module in network.named_modules()}
+        self.paths = {id(module): path for path, module in declared.modules(network)}
         self._stack: list[tuple[nn.Module, Row | None]] = []
 
     def enter(self, module: nn.Module) -> None:
@@ -132,22 +133,30 @@ def is_layer(module: nn.Module) -> bool:
     containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
     if isinstance(module, containers):
         return False
-    return next(module.children(), None) is None or isinstance(module, IN_ONE_PIECE) or _own_word(module) is not None
+    return not declared.children(module) or isinstance(module, IN_ONE_PIECE) or _own_word(module) is not None
 
 
 def _own_word(module: nn.Module) -> str | None:
-    word = getattr(type(module), "keras_name", None)
-    return word if isinstance(word, str) and word.isidentifier() and len(word) <= 60 else None
+    """Return the word that one of the zoo's blocks has for itself; what a stranger's class says of itself is not asked."""
+    kind = type(module)
+    home = sys.modules.get(kind.__module__) if kind.__module__.startswith("budgetnet.zoo.") else None
+    if home is None or getattr(home, kind.__qualname__, None) is not kind:
+        return None
+    word = getattr(kind, "keras_name", None)
+    return word if isinstance(word, str) and word.isidentifier() else None
 
 
 def word_of(module: nn.Module) -> str:
-    """Return Keras's word for the module by its type, else the name of its class."""
+    """Return Keras's word for the module by its type; the name of its class where it is another or computes in its own way."""
     own = _own_word(module)
     if own is not None:
         return own
     if isinstance(module, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d) and module.output_size in (1, (1, 1)):
         return "GlobalAveragePooling2D" if isinstance(module, nn.AdaptiveAvgPool2d) else "GlobalMaxPooling2D"
-    return next((KERAS_WORDS[kind] for kind in type(module).__mro__ if kind in KERAS_WORDS), type(module).__name__)
+    kind = next((kind for kind in type(module).__mro__ if kind in KERAS_WORDS), None)
+    if kind is None or type(module).forward is not kind.forward or "forward" in vars(module):
+        return type(module).__name__
+    return KERAS_WORDS[kind]
 
 
 def snake_case(word: str) -> str:

@@ -13,6 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from budgetnet.check import declared
+
+FEW_VALUES, FEW_ENTRIES = 6, 32
+"""A Sobel filter has five values, a binomial blur three, and its rows repeat."""
 Kind = Literal["parameter", "statistic", "buffer", "constant", "random"]
 
 
@@ -26,8 +30,14 @@ class Source:
     tensor: Tensor
     owner: nn.Module | None = None
     trainable: bool = False
+    learned: bool = False
+    """Whether gradients are kept for it, though no module declares it."""
     met: bool = False
     """Whether it took part in an operation with the image."""
+    alone: bool = False
+    """Whether it met the image without a parameter: a running mean does so, the helper of a parametrization does not."""
+    kernel: bool = False
+    """Whether it was, by itself, the kernel of a convolution or the matrix of a product."""
     value: Tensor | None = None
     """Of constants: a copy of what was first used, to be compared between two images."""
     file: str | None = None
@@ -46,16 +56,15 @@ class Sources:
     def __init__(self, network: nn.Module, moving: frozenset[str] = frozenset()) -> None:
         """`moving` names the buffers that training changes: running statistics, whoever wrote the layer."""
         self.all: list[Source] = []
-        owners = {id(tensor): module for module in network.modules() for tensor in _own_tensors(module)}
-        for name, parameter in network.named_parameters(remove_duplicate=True):
-            self._add("parameter", name, parameter, owners.get(id(parameter)))
-        for name, buffer in network.named_buffers(remove_duplicate=True):
-            owner = owners.get(id(buffer))
+        for name, owner, parameter in declared.parameters(network):
+            self._add("parameter", name, parameter, owner)
+        for name, owner, buffer in declared.buffers(network):
             self._add("statistic" if name in moving or is_statistic(owner, buffer) else "buffer", name, buffer, owner)
         self.declared = len(self.all)
 
     def _add(self, kind: Kind, name: str, tensor: Tensor, owner: nn.Module | None = None) -> Source:
         source = Source(len(self.all), kind, name, tensor.detach(), owner, tensor.requires_grad and kind == "parameter")
+        source.learned = tensor.requires_grad and kind == "constant"
         self.all.append(source)
         return source
 
@@ -95,16 +104,26 @@ def is_statistic(owner: nn.Module | None, buffer: Tensor) -> bool:
     return isinstance(owner, nn.modules.batchnorm._NormBase) and buffer.is_floating_point() and buffer.ndim == 1
 
 
-def _own_tensors(module: nn.Module) -> list[Tensor]:
-    return [tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None]
-
-
 def hidden_numbers(source: Source) -> int:
     """Return how many numbers of its own a hidden source holds: one where all are alike."""
     values = source.tensor.reshape(-1)
+    if source.learned:
+        return max(values.numel(), 1)  # whatever it begins with
     if values.numel() <= 1 or bool((values == values[0]).all()):
         return 1
     return len(set(_element_addresses(source.tensor)))
+
+
+def is_plain_pattern(source: Source) -> bool:
+    """Return whether a hidden source holds next to nothing: a mask over weights, or few values again and again, as a blur has."""
+    if source.learned or source.kind == "random":
+        return False
+    tensor = source.tensor.detach()
+    kinds = tensor.reshape(-1).unique()  # type: ignore[no-untyped-call]
+    if kinds.numel() <= 2 and bool((kinds == 0).any()) and not source.kernel:
+        return True
+    rows = tensor.reshape(tensor.shape[0], -1).unique(dim=0) if tensor.ndim > 1 else kinds  # type: ignore[no-untyped-call]
+    return bool(kinds.numel() <= FEW_VALUES and rows.numel() <= FEW_ENTRIES)
 
 
 def _element_addresses(tensor: Tensor) -> list[int]:

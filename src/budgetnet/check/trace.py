@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from budgetnet.check import operations
+from budgetnet.check import operations, trails
+from budgetnet.check.details import details_of
 from budgetnet.check.geometry import Geometry
 from budgetnet.check.memory import Content, Memory, user_line
 from budgetnet.check.rows import Row, Rows
 from budgetnet.check.sources import Source, Sources
+from budgetnet.check.trails import Trail
 
 
 @dataclass
@@ -32,6 +35,9 @@ class Operand:
     floating: bool
     values: tuple[float, float] | None = None
     """Of operands that depend on the image where a weight may stand: to be compared between two images."""
+    trail: Trail = trails.NONE
+    view: tuple[int, ...] = ()
+    """Of numbers of the network: address, shape and strides, which tell two parts of one tensor apart."""
 
 
 @dataclass
@@ -54,7 +60,8 @@ class Event:
 class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The mode; use `record`. Afterwards `events`, `rows`, `output_depends_on_image` and the sources hold what was seen."""
 
-    def __init__(self, network: nn.Module, sources: Sources, images: Tensor) -> None:
+    def __init__(self, network: nn.Module, sources: Sources, images: Tensor, turned: frozenset[int] = frozenset()) -> None:
+        """`turned` are the numbers of the truth values, as the network reads them of the image, that it is told the opposite of."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.sources, self.images = sources, images
         self.memory = Memory(sources, images)
@@ -63,6 +70,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.scalars: set[float] = set()
         self.weight_reads = 0
         self.image_reads = 0
+        self.questions = 0
+        """How many truth values that the image decides were read into Python."""
+        self.used: frozenset[int] = frozenset()
+        """Sources that the answer depends on, or that were read into Python."""
+        self._turned = turned
 
     def record(self, network: nn.Module) -> object:
         """Run `network` on the images under the mode, and return its output."""
@@ -72,16 +84,23 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
         try:
             with self:
-                return network(self.images)
+                output = network(self.images)
+            contents = [self.memory.content_of(tensor) for tensor in operations.tensors_in(output)]
+            if any(content.image for content in contents):
+                met = (source.number for source in self.sources.all if source.met)
+                self.used = self.used.union(*(content.sources for content in contents), met)
+            else:
+                self.used = frozenset(range(len(self.sources.all)))  # it left torch on the way: nothing can be called unused
+            return output
         finally:
             for handle in handles:
                 handle.remove()
 
     def _leave(self, module: nn.Module, _: object, output: object) -> None:
         tensors = operations.tensors_in(output)
-        self.rows.leave(
-            module, tuple(tensors[0].shape) if tensors else (), self.memory.geometry_of(tensors[0]) if tensors else None
-        )
+        # Inside vmap the module hands out a wrapper of what the operations below it computed.
+        known = bool(tensors) and not torch._C._functorch.is_functorch_wrapped_tensor(tensors[0])
+        self.rows.leave(module, tuple(tensors[0].shape) if tensors else (), self.memory.geometry_of(tensors[0]) if known else None)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -118,11 +137,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **kwargs)
         outputs = operations.tensors_in(result) or written
         if name == "_local_scalar_dense":
-            self._read(before[0][2])
+            return self._read(before[0][2], result)
         row = None
         if name not in operations.SHAPE_ONLY and operands and outputs:
-            row = self._note(name, args, operands, [place for place, _ in inputs], outputs[0])
-        self.memory.spread(name, args, before, outputs, written)
+            row = self._note(name, args, operands, before, outputs[0])
+        self.memory.spread(func, name, args, before, outputs, written)
         if row is not None and row.module is None:
             row.output_shape, row.geometry = tuple(outputs[0].shape), self.memory.geometry_of(outputs[0])
         return result
@@ -137,14 +156,33 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             values = operations.fingerprint(tensor) if compared else operations.extremes(tensor) if appended else None
             floating = operations.is_floating(tensor)
             held = Content(content.image, content.sources, content.mixed)  # later writes must not reach back
-            operands.append(Operand(tuple(tensor.shape), held, self.memory.geometry_of(tensor), tensor.numel(), floating, values))
+            one = Operand(tuple(tensor.shape), held, self.memory.geometry_of(tensor), tensor.numel(), floating, values)
+            one.trail = self.memory.trail_of(tensor)
+            one.view = () if content.image else (tensor.data_ptr(), *tensor.shape, *tensor.stride())
+            operands.append(one)
         return operands
 
-    def _read(self, content: Content) -> None:
+    def _read(self, content: Content, value: object) -> object:
+        """Note that a number goes into Python; return it, or the opposite of a truth value where that way is to be seen."""
         self.weight_reads += bool(content.sources) and not content.image
-        self.image_reads += content.image
+        self.used |= content.sources
+        if not content.image:
+            return value
+        if not isinstance(value, bool):
+            self.image_reads += 1
+            return value
+        self.questions += 1
+        return not value if self.questions - 1 in self._turned else value
 
-    def _note(self, name: str, args: Sequence[Any], operands: list[Operand], roles: list[int], output: Tensor) -> Row | None:
+    def _note(
+        self,
+        name: str,
+        args: Sequence[Any],
+        operands: list[Operand],
+        before: Sequence[tuple[int, Tensor, Content]],
+        output: Tensor,
+    ) -> Row | None:
+        roles = [place for place, _, _ in before]
         joined = [operand for operand in operands if operand.content.sources and not operand.content.image]
         shaped = name in operations.CONVOLUTION | operations.MATRIX | operations.NORMALIZATION
         shaped = shaped or name in operations.POOLING or name in operations.REDUCTION
@@ -152,15 +190,22 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value for value in args if isinstance(value, float) and name in operations.PRODUCT | operations.ADDITION
         )
         interesting = shaped or joined or name in operations.ADDITION | {"cat", "constant_pad_nd"}
-        if not interesting:
+        lifted = name in trails.LOGARITHM and any(operand.trail.lifted for operand in operands)
+        if not interesting and not lifted:
             return None
         used = [self.sources.all[number] for operand in joined for number in sorted(operand.content.sources)]
         for source in used:
             self._meet(source, name, joined)
+        for operand in joined:
+            sources = [self.sources.all[number] for number in operand.content.sources]
+            if all(source.kind != "parameter" for source in sources):
+                for source in sources:
+                    source.alone = True
+                    source.kernel |= len(sources) == 1 and name in operations.CONVOLUTION | operations.MATRIX
         if name in operations.BATCH_NORMALIZATION:
             self._mark_statistics(operands, roles)
         row = self.rows.for_operation(name, args, used, operands[0].shape, output)
-        event = Event(name, operands, roles, tuple(output.shape), row, details=_details(name, args, roles))
+        event = Event(name, operands, roles, tuple(output.shape), row, details=details_of(name, args, before, self.memory))
         if name in operations.CONVOLUTION | operations.MATRIX:
             event.multiply_accumulates = operations.multiply_accumulates(name, args, output)
             if row is not None:
@@ -197,18 +242,3 @@ def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Ten
         if argument.alias_info is not None and argument.alias_info.is_write:
             found += operations.tensors_in(value)
     return found
-
-
-def _details(name: str, args: Sequence[Any], roles: list[int]) -> dict[str, Any]:
-    """Return what else of the operation's arguments a clause looks at."""
-    if name in operations.CONVOLUTION:
-        return {"bias": any(place == 2 for place in roles), "groups": int(args[8])}
-    if name in operations.BATCH_NORMALIZATION:
-        return {"statistics": args[3] is not None}
-    if name in {"sum", "mean"}:
-        return {"summed": [int(place) for place in args[1]] if len(args) > 1 and args[1] else []}
-    if name in {"avg_pool2d", "_adaptive_avg_pool2d"}:
-        return {"summed": [-2, -1]}
-    if name == "cat":
-        return {"dimension": int(args[1]) if len(args) > 1 else 0}
-    return {"widths": list(args[1]), "value": float(args[2]) if len(args) > 2 else 0.0} if name == "constant_pad_nd" else {}

@@ -13,13 +13,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from budgetnet.cli import auditing, grading, networks, options, runs, shelves, uses
+from budgetnet.cli import auditing, grading, networks, options, reproducing, runs, shelves, studies, uses
 from budgetnet.cli.options import app
 from budgetnet.errors import Diverged, InputError
 from budgetnet.interruption import Interrupted
 from budgetnet.version import __version__
 
-__all__ = ["app", "auditing", "grading", "main", "networks", "runs", "shelves", "uses"]
+__all__ = ["app", "auditing", "grading", "main", "networks", "reproducing", "runs", "shelves", "studies", "uses"]
 
 WRONG_INPUT = 2
 UNEXPECTED = 70

@@ -24,6 +24,12 @@ def grade(
         Path | None, typer.Option("--out", help="Folder of the results; FOLDER-grades beside it where it is not given.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Grade also what is done and unchanged.")] = False,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network", help="Of hand-ins with several networks, the one to take: Net, net.py, net.py:Net, with * and ?."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check and audit a class's hand-ins, and rank them.
@@ -34,7 +40,9 @@ def grade(
     from budgetnet.grade.showing import Lines
     from budgetnet.grade.table import grades_document, grades_text
 
-    graded = grade_folder(folder, contract=contract, jobs=jobs, timeout=timeout, out=out, again=again, showing=Lines())
+    graded = grade_folder(
+        folder, contract=contract, jobs=jobs, timeout=timeout, out=out, again=again, network=network, showing=Lines()
+    )
     show(as_json, grades_document(graded.rows), None if as_json else grades_text(graded.rows))
     typer.echo(f"Written: {graded.csv} and {graded.html}", err=as_json)
     if graded.signal is not None:

@@ -135,19 +135,23 @@ def report(
 @app.command()
 def record(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs of one recipe, one for each seed.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the record, records/NAME.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; records/DATE-NAME where it is not given.")] = None,
     contract: ContractName = "code9",
     commit: Annotated[str | None, typer.Option("--commit", help="Commit that the runs were made with.")] = None,
+    frozen: Annotated[
+        str | None, typer.Option("--frozen", help="Commit that froze the recipe, before the test split was read.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Gather finished runs into a record.
 
-    Raw values for each seed, mean and interval, and the command that makes it again.
+    A line for each seed, mean and interval, the probability of meeting the contract, and the command that makes it again.
     """
     from budgetnet.record import write_record
+    from budgetnet.record_text import record_text
 
-    path, document = write_record(runs, out, contract=contract, commit=commit)
-    show(as_json, document, f"Written: {path}")
+    path, document = write_record(runs, out, contract=contract, commit=commit, frozen=frozen)
+    show(as_json, document, record_text(path, document))
 
 
 def _refuse_beside_resume(**given: Any) -> None:

@@ -110,9 +110,11 @@ class Asked:
     stopped: bool = False
 
 
-def ask_check(program: Sequence[str], path: Path, contract: str, *, name: str, seconds: float, stop: threading.Event) -> Asked:
-    """Return what `check` says of the hand-in at `path`, as one `Checked`."""
-    words = [*program, "check", str(path), "--contract", contract, "--json"]
+def ask_check(
+    program: Sequence[str], path: Path, target: str, contract: str, *, name: str, seconds: float, stop: threading.Event
+) -> Asked:
+    """Return what `check` says of `target`, in the hand-in at `path`, as one `Checked`."""
+    words = [*program, "check", target, "--contract", contract, "--json"]
     answer = run_child(words, seconds=seconds, stop=stop)
     return _read(answer, Checked, root=path, name=name, command="check", seconds=seconds)
 

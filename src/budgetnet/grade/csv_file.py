@@ -16,6 +16,7 @@ from budgetnet.grade.rows import GradedClause, Ranked, Row
 COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Also in their full width, which some spreadsheets take for the same."""
 FIXED = (
+    "network",
     "parameters",
     "parameters_trainable",
     "parameters_with_hidden",
@@ -61,7 +62,16 @@ def _fixed(row: Row) -> list[Cell]:
     figures: list[Cell] = [None] * 4 if log is None else [log.epochs, log.final, log.best, log.last5]
     reasons = [row.problem] if row.problem else [f"{clause.name}: {clause.why}" for clause in row.clauses if clause.state != "met"]
     reasons += [finding.what for finding in row.findings if finding.source != "check"]
-    return [*numbers, row.multiply_accumulates, *figures, len(row.logs), row.doubts, " | ".join(filter(None, reasons)), row.seconds]
+    return [
+        row.network,
+        *numbers,
+        row.multiply_accumulates,
+        *figures,
+        len(row.logs),
+        row.doubts,
+        " | ".join(filter(None, reasons)),
+        row.seconds,
+    ]
 
 
 def _cell(value: Cell) -> Cell:

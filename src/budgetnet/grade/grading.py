@@ -14,6 +14,7 @@ from typing import Literal
 
 from budgetnet.clauses import CLAUSES, ClauseResult, Contract, State
 from budgetnet.grade.answers import MOST_LISTED, Asked, Audited, AuditedLog, Checked, Said, ask_audit, ask_check, relative
+from budgetnet.grade.choosing import Choice, network_of
 from budgetnet.grade.contents import Contents
 from budgetnet.grade.handins import HandIn
 from budgetnet.grade.plain import sentence
@@ -39,6 +40,8 @@ class Rules:
     """As a child process is told it: a preset, or an absolute path."""
     timeout: float
     program: tuple[str, ...]
+    network: str | None = None
+    """The name, or pattern of names, of the network to take where a hand-in holds several."""
 
 
 class Stopped(Exception):
@@ -59,15 +62,21 @@ def grade_hand_in(hand_in: HandIn, contents: Contents, rules: Rules, stop: threa
             seconds=rules.timeout * AUDIT_SHARE,
             stop=stop,
         )
-    check = Asked()
-    if contents.has_network:
+    check, choice = Asked(), Choice("")
+    if contents.has_network and not stop.is_set():
+        choice = network_of(hand_in, contents, rules.network, rules.timeout)
+        check = Asked(problem=choice.problem)
+    if contents.has_network and not choice.problem:
         left = max(rules.timeout - (time.monotonic() - begun), LEAST_SECONDS)
-        check = ask_check(rules.program, hand_in.path, rules.contract_name, name=hand_in.name, seconds=left, stop=stop)
-    if audit.stopped or check.stopped:
+        check = ask_check(
+            rules.program, hand_in.path, choice.target, rules.contract_name, name=hand_in.name, seconds=left, stop=stop
+        )
+    if audit.stopped or check.stopped or stop.is_set():
         raise Stopped
     seconds = round(time.monotonic() - begun, 2)
     row = _row(hand_in, contents, rules, audit, check)
-    return row.model_copy(update={"seconds": seconds, "timeout": rules.timeout, "digest": contents.digest})
+    told = {"network": choice.network, "network_why": choice.why}
+    return row.model_copy(update={"seconds": seconds, "timeout": rules.timeout, "digest": contents.digest, **told})
 
 
 def refused(hand_in: HandIn, problem: str) -> Row:

@@ -78,6 +78,8 @@ def _row(rank: int | None, row: Row) -> dict[str, Any]:
         "doubts": row.doubts,
         "reason": row.reason,
         "problem": row.problem,
+        "network": row.network,
+        "network_why": row.network_why,
         "clauses": [_clause(clause) for clause in row.clauses],
         "counts": _counts(row),
         "logs": [

@@ -78,6 +78,9 @@ class Row(Frozen):
     verdict: RowVerdict
     """`failed`: its network could not be checked; `problem` says why."""
     problem: str | None = None
+    network: str | None = None
+    """The network that was checked, as `net.py:Net`; None where there is none, or it was not chosen among several."""
+    network_why: str = ""
     clauses: tuple[GradedClause, ...] = ()
     parameters: GradedCounts | None = None
     multiply_accumulates: int | None = None

@@ -33,6 +33,7 @@ CSV, HTML = "grades.csv", "grades.html"
 TIMEOUT = 60.0
 LONGEST_TIMEOUT = 86_400.0
 MOST_JOBS = 256
+LONGEST_NETWORK = 400
 LISTENING_SECONDS = 0.2
 READERS = ("torch", "keras", "onnx")
 """Libraries whose version, or absence, changes what can be checked."""
@@ -61,15 +62,17 @@ def grade_folder(
     timeout: float = TIMEOUT,
     out: Path | None = None,
     again: bool = False,
+    network: str | None = None,
     showing: Showing | None = None,
     program: Sequence[str] = PROGRAM,
 ) -> Graded:
     """Grade each hand-in of `folder` and write `grades.csv`, `grades.html` and the ledger into `out` (`FOLDER-grades` beside it).
 
-    `jobs` hand-ins at a time (as many as there are processors), `timeout` seconds for each, `again` also those that are done.
-    `program` is what answers `check` and `audit`. Raises `InputError` for what is no folder of hand-ins, no contract, or no place to write.
+    `jobs` hand-ins at a time (as many as there are processors), `timeout` seconds for each, `again` also those that are done,
+    `network` the name (or pattern) of the network to take where a hand-in holds several. `program` is what answers `check` and `audit`.
+    Raises `InputError` for what is no folder of hand-ins, no contract, or no place to write.
     """
-    rules = _rules(contract, timeout, program)
+    rules = _rules(contract, timeout, program, network)
     workers = _workers(jobs)
     target = (out if out is not None else _beside(folder)).resolve()
     hand_ins = hand_ins_of(folder, without=target)
@@ -152,13 +155,15 @@ class _Work:
         self.showing.row(row, known)
 
 
-def _rules(contract: str, timeout: float, program: Sequence[str]) -> Rules:
+def _rules(contract: str, timeout: float, program: Sequence[str], network: str | None = None) -> Rules:
     if not 0 < timeout <= LONGEST_TIMEOUT:
         raise InputError(f"--timeout is a number of seconds above 0 and up to {LONGEST_TIMEOUT:,.0f} (given: {timeout:g}).")
     rules = load_contract(contract)
     # The children work in folders of their own, where a relative path would lead nowhere.
     name = contract if contract in preset_names() else str(Path(contract).resolve())
-    return Rules(rules, name, timeout, tuple(program))
+    if network is not None and (not network.strip() or len(network) > LONGEST_NETWORK):
+        raise InputError(f"--network is a name, or a pattern of names with * and ?, of up to {LONGEST_NETWORK} signs.")
+    return Rules(rules, name, timeout, tuple(program), network)
 
 
 def _workers(jobs: int | None) -> int:
@@ -184,7 +189,7 @@ def _salt(rules: Rules) -> bytes:
             versions.append(f"{library} {metadata.version(library)}")
         except metadata.PackageNotFoundError:
             versions.append(f"no {library}")
-    return "\n".join([*versions, *rules.program, rules.contract.model_dump_json()]).encode()
+    return "\n".join([*versions, *rules.program, rules.contract.model_dump_json(), rules.network or ""]).encode()
 
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:

@@ -6,20 +6,19 @@ renamed. An earlier report is replaced; anything else that lies there is refused
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 from budgetnet.contract import Contract, judge, load_contract
 from budgetnet.errors import InputError
 from budgetnet.report import pictures
+from budgetnet.report.canvas import shown_width
 from budgetnet.report.evidence import Evidence, read_run
 from budgetnet.report.markdown import read_strategy
 from budgetnet.report.page import CONFUSION, CURVES, MARKER, MISCLASSIFIED, MOST_SHOWN_MISTAKES, page
+from budgetnet.report.placing import README, refuse_foreign, replace_folder
 
 __all__ = ["write_report"]
 
-README = "README.md"
 FILES = frozenset({README, CURVES, CONFUSION, MISCLASSIFIED})
 
 
@@ -30,15 +29,15 @@ def write_report(run: Path, *, contract: str = "code9", strategy: Path | None = 
     `InputError` where the run is unfinished or damaged, and where `out` holds anything but an earlier report.
     """
     folder = Path(out) if out is not None else Path(run) / "report"
-    _refuse_foreign(folder)
+    refuse_foreign(folder, FILES, MARKER)
     rules = load_contract(contract)
     words = read_strategy(Path(strategy)) if strategy is not None else None
     evidence = read_run(Path(run))
     drawn = _pictures(evidence, rules)
-    widths = {name: pictures.shown_width(content) for name, content in drawn.items()}
+    widths = {name: shown_width(content) for name, content in drawn.items()}
     text = page(evidence, rules, judge(evidence.facts, rules), words, widths)
     try:
-        _replace(folder, {README: text.encode(), **drawn})
+        replace_folder(folder, {README: text.encode(), **drawn})
     except OSError as error:
         raise InputError(f"{folder}: the report cannot be written ({error.strerror or error}). Choose another --out.") from None
     return folder / README
@@ -65,48 +64,3 @@ def _pictures(evidence: Evidence, contract: Contract) -> dict[str, bytes]:
         surest = sorted(mistakes, key=lambda mistake: -mistake.probability)[:MOST_SHOWN_MISTAKES]
         files[MISCLASSIFIED] = pictures.gallery(surest, evaluation.class_names)
     return files
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise `InputError` where `folder` is neither free, nor empty, nor a report of ours."""
-    advice = "Choose another --out, or move it away."
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"{folder}: is there already, and no folder. {advice}")
-    found = sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
-    if not found:
-        return
-    foreign = [name for name in found if name not in FILES]
-    if foreign:
-        raise InputError(f"{folder}: holds {foreign[0]!r}, which is no part of a report. {advice}")
-    if not _begins_with_marker(folder / README):
-        raise InputError(f"{folder}: holds files that were not written as a report. {advice}")
-
-
-def _begins_with_marker(path: Path) -> bool:
-    marker = MARKER.encode()
-    try:
-        with path.open("rb") as file:
-            return file.read(len(marker)) == marker
-    except OSError:
-        return False
-
-
-def _replace(folder: Path, files: dict[str, bytes]) -> None:
-    """Build the folder beside its place, then rename; the old one leaves only when the new one is complete."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
-    try:
-        new, old = workplace / "new", workplace / "old"
-        new.mkdir()
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)

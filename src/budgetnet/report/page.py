@@ -17,9 +17,9 @@ import jinja2
 from budgetnet import log_form, rundir
 from budgetnet.contract import ClauseResult, Contract, Verdict
 from budgetnet.recipe import Recipe
+from budgetnet.report.canvas import picture_names
 from budgetnet.report.evidence import Evidence
 from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
-from budgetnet.report.pictures import picture_names
 from budgetnet.summary import layer_table, wide_table
 
 MARKER = "<!-- Written by budgetnet report: a new report of the run replaces this folder. -->"

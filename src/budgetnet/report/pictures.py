@@ -1,33 +1,36 @@
 """The report's pictures: curves over the epochs, the confusion matrix, and the gallery of misclassified images.
 
-PNG bytes from plain numbers, drawn with matplotlib's own font and without the user's matplotlib settings, so that the same run
-gives the same bytes (with the same matplotlib). White ground with margins: readable on a light page and on a dark one. Twice the
-size they are shown at. matplotlib loads inside the functions (0.3 s); each picture costs about 0.3 s. No torch.
+PNG bytes from plain numbers, on the report's `canvas`; each picture costs about 0.3 s. No torch.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from budgetnet.report.canvas import (
+    DOTS_PER_INCH,
+    FAINT,
+    INK,
+    QUIET,
+    accuracy_axis,
+    drawing,
+    errors,
+    limit_line,
+    picture_names,
+    png,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK, QUIET, FAINT = "#1f2328", "#6a737d", "#d8dee4"
 TRAINING, VALIDATION, TEST, RATE, RIGHT = "#0969a8", "#3a8f6b", "#d1511f", "#57606a", "#e6f0e9"
-DOTS_PER_INCH = 200
 MOST_NUMBERED_CLASSES, MOST_NAMED_CLASSES = 20, 60
-TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
-PERFECT = 5e-5
-"""Share of errors at which an accuracy of 100 % is drawn: no logarithm reaches it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def curves(data: Curves) -> bytes:
     """Return the chart of accuracy above that of the learning rate, over the same epochs."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    with _drawing(8.6, 5.6) as figure:
+    with drawing(8.6, 5.6) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.3, 1))
         epochs = np.arange(1, len(data.rates) + 1)
         _accuracy_curves(above, epochs, data)
@@ -77,16 +80,11 @@ def curves(data: Curves) -> bytes:
         margin = max(0.5, len(epochs) / 60)
         below.set_xlim(1 - margin, len(epochs) + margin)
         figure.align_ylabels()
-        return _png(figure)
+        return png(figure)
 
 
 def _accuracy_curves(axes: Axes, epochs: NDArray[np.int_], data: Curves) -> None:
     """Draw errors on a logarithmic scale and write accuracies beside it: 99.4 and 99.5 % lie apart, and 90 % is still there."""
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
-    def errors(accuracies: Sequence[float]) -> NDArray[np.float64]:
-        return np.clip(1 - np.asarray(accuracies, dtype=np.float64), PERFECT, 1.0)
-
     marker = "o" if len(epochs) <= 60 else ""
     axes.plot(epochs, errors(data.training), color=TRAINING, linewidth=1.6, marker=marker, markersize=3.5, label="training")
     drawn = list(data.training)
@@ -108,19 +106,8 @@ def _accuracy_curves(axes: Axes, epochs: NDArray[np.int_], data: Curves) -> None
         drawn.append(data.final_test)
     if data.limit is not None:
         drawn.append(data.limit)
-        line = float(errors([data.limit])[0])
-        axes.axhline(line, color=INK, linewidth=0.9, linestyle=(0, (5, 4)), zorder=1)
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # a curve passes behind the words
-        place = axes.get_yaxis_transform()
-        axes.text(0.008, line / 1.04, f"contract: {_percent(data.limit)}", transform=place, va="bottom", fontsize=8, bbox=ground)
-    axes.set_yscale("log")
-    low, high = errors([min(drawn)])[0] * 1.25, errors([max(drawn)])[0] / 1.25
-    axes.set_ylim(low, high)  # upside down: fewer errors are higher
-    shown = [tick for tick in TICKS if high <= 1 - tick <= low] or [min(drawn), max(drawn)]
-    shown += [1.0] if max(drawn) > 1 - PERFECT else []
-    axes.yaxis.set_major_locator(FixedLocator(list(errors(shown))))
-    axes.yaxis.set_major_formatter(FixedFormatter([_percent(tick) for tick in shown]))
-    axes.yaxis.set_minor_locator(NullLocator())
+        limit_line(axes, data.limit)
+    accuracy_axis(axes, drawn)
     axes.set_title("Accuracy", loc="left")
     axes.legend(loc="lower right", frameon=False, ncols=3)
 
@@ -131,7 +118,7 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
 
     matrix = np.asarray(counts, dtype=np.int64)
     classes = len(matrix)
-    with _drawing(6.0, 5.9) as figure:
+    with drawing(6.0, 5.9) as figure:
         axes = figure.subplots()
         errors = matrix.astype(np.float64)
         np.fill_diagonal(errors, 0)
@@ -154,7 +141,7 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> bytes:
         axes.spines[:].set_visible(False)
         axes.set_xlabel("The network's answer")
         axes.set_ylabel("True class")
-        return _png(figure)
+        return png(figure)
 
 
 def _name_cells(axes: Axes, labels: Sequence[str]) -> None:
@@ -190,7 +177,7 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str], columns: int = 10
         (math.ceil(len(mistakes) / columns) * step_y + margin, columns * step_x - gap + 2 * margin, 3), 255, dtype=np.uint8
     )
     total_height, total_width = canvas.shape[:2]
-    with _drawing(total_width / DOTS_PER_INCH, total_height / DOTS_PER_INCH, layout=None) as figure:
+    with drawing(total_width / DOTS_PER_INCH, total_height / DOTS_PER_INCH, layout=None) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         for place, (mistake, (true, said)) in enumerate(zip(mistakes, captions, strict=True)):
@@ -208,71 +195,8 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str], columns: int = 10
                 below += 28
         # One cell of the canvas is one dot of the file: nothing is blurred.
         axes.imshow(canvas, interpolation="none", extent=(0, total_width, total_height, 0), aspect="auto")
-        return _png(figure)
-
-
-def shown_width(png: bytes) -> int:
-    """Return the width to show a picture at: half of its own, so that it is sharp on a dense screen."""
-    return int.from_bytes(png[16:20], "big") // 2  # PNG: signature, length and name of IHDR, then the width
-
-
-def picture_names(names: Sequence[str], longest: int = 14) -> list[str]:
-    """Return the class names as a picture can write them: cut where long, and `#3` for all where the font lacks a letter of one."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    known = get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap()
-    if not all(name.strip() and name.isprintable() and all(ord(letter) in known for letter in name) for name in names):
-        return [f"#{place}" for place in range(len(names))]
-    return [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
+        return png(figure)
 
 
 def _sureness(probability: float) -> str:
     return f"{math.floor(probability * 100)} % sure"  # 99.9 % is not said as 100 %
-
-
-def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.6f}".rstrip("0").rstrip(".") + " %"
-
-
-@contextmanager
-def _drawing(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Iterator[Figure]:
-    """Yield a figure of so many inches, in the report's own style whatever the user's settings are."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: dict[Any, Any] = {  # matplotlib types each key apart
-        "font.family": "DejaVu Sans",
-        "font.size": 9,
-        "text.color": INK,
-        "axes.labelcolor": QUIET,
-        "axes.edgecolor": FAINT,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlecolor": INK,
-        "axes.titlepad": 8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#eceff2",
-        "grid.linewidth": 0.8,
-        "xtick.color": FAINT,
-        "ytick.color": FAINT,
-        "xtick.labelcolor": QUIET,
-        "ytick.labelcolor": QUIET,
-        "figure.constrained_layout.h_pad": 0.16,
-        "figure.constrained_layout.w_pad": 0.16,
-    }
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(style)
-        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white", layout=layout)
-        FigureCanvasAgg(figure)
-        yield figure
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return file.getvalue()

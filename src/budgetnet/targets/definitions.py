@@ -48,6 +48,17 @@ def candidates(statements: Sequence[Statement], calls: Sequence[ast.Call]) -> li
     return list(variables.values())
 
 
+def parents_of(statements: Sequence[Statement], calls: Sequence[ast.Call], found: Sequence[Candidate]) -> list[Candidate]:
+    """Return the network classes that those in `found` derive from and that are not among them."""
+    classes = _classes(statements)
+    nodes = [one.statement.node for one in found]
+    bases = {_last(base) for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases}
+    parents = [one for name, one in classes.items() if name in bases - {other.name for other in found}]
+    for one in parents:
+        one.calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == one.name]
+    return parents
+
+
 def builders(statements: Sequence[Statement], name: str) -> list[Candidate]:
     """Return the functions that want nothing and the variables that are made with the class `name`."""
     classes = _classes(statements)

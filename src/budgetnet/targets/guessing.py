@@ -8,11 +8,13 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable
-from math import isqrt
-from typing import Any
+from math import isqrt, prod
+from typing import Any, Literal
 
 import torch
 from torch import nn
+
+from budgetnet.check import declared
 
 Shape = tuple[int, int, int]
 HINTS: tuple[tuple[str, Shape], ...] = (
@@ -46,41 +48,61 @@ def normalization(text: str) -> tuple[float, float] | None:
     return (mean, deviation) if 0 <= mean <= 1 and 0 < deviation <= 1 else None
 
 
+WRITTEN = re.compile(r"(?<![\w.])(?:([13])\s*[x×]\s*(\d{1,3})\s*[x×]\s*\2|(\d{1,3})\s*[x×]\s*\3\s*[x×]\s*([13]))(?!\w)")
+"""A shape that the text speaks of, channels first or last: `1 x 28 x 28`, `32x32x3`."""
+USUAL_SIDES = {8, 14, 16, 20, 28, 32, 48, 64, 96, 128, 160, 192, 224, 227, 256, 299}
+
+
 def guess_shape(network: nn.Module, text: str) -> tuple[Shape, str] | None:
-    """Return the first shape that `network` can take, and why it was tried; None where none of the usual ones fits."""
+    """Return the first shape that `network` answers with a row for each image, else the first that it can take, and why.
+
+    None where none of the usual shapes fits.
+    """
     tried: set[Shape] = set()
+    possible: tuple[Shape, str] | None = None
     for shape, why in _guesses(network, text):
-        if shape not in tried and len(tried) < MOST_TRIES:
-            tried.add(shape)
-            if _takes(network, shape):
-                return shape, why
-    return None
+        if shape in tried or len(tried) == MOST_TRIES:
+            continue
+        tried.add(shape)
+        answered = _answered(network, shape)
+        if answered == "row":
+            return shape, why
+        if answered and possible is None:
+            possible = shape, why
+    return possible
 
 
 def _guesses(network: nn.Module, text: str) -> Iterable[tuple[Shape, str]]:
     channels = _first_channels(network)
-    said = [(shape, "the file speaks of it") for pattern, shape in HINTS if re.search(pattern, text)]
+    written = [(int(a or d), int(b or c), int(b or c)) for a, b, c, d in WRITTEN.findall(text)]
+    hints = [shape for pattern, shape in HINTS if re.search(pattern, text)]
+    hints += [shape for shape in written if shape[1] in USUAL_SIDES]
+    said = [(shape, "the file speaks of it") for shape in hints]
+    usual = [((depth, side, side), "it is a usual one") for depth in (1, 3) for side in SIDES[depth]]
+    if channels is not None and channels not in SIDES:
+        yield from (*said, *usual)  # images of so many channels are rare: mostly they are made of the image's own
     if channels is not None:
         yield from (
             (shape, f"{why}, and the first convolution takes {channels} channels") for shape, why in said if shape[0] == channels
         )
         sides = SIDES.get(channels, SIDES[3])
         yield from (((channels, side, side), f"the first convolution takes {channels} channels") for side in sides)
-    features = next((module.in_features for module in network.modules() if isinstance(module, nn.Linear)), 0)
+    features = next((module.in_features for _, module in declared.modules(network) if isinstance(module, nn.Linear)), 0)
     for depth in (1, 3):
         side = isqrt(features // depth) if features % depth == 0 else 0
         if side and side * side * depth == features:
             yield (depth, side, side), f"the first linear layer takes {features} numbers"
     yield from said
-    yield from (((depth, side, side), "it is a usual one") for depth in (1, 3) for side in SIDES[depth])
+    yield from usual
 
 
 def _first_channels(network: nn.Module) -> int | None:
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
-    return next((int(module.in_channels) for module in network.modules() if isinstance(module, kinds)), None)
+    return next((int(module.in_channels) for _, module in declared.modules(network) if isinstance(module, kinds)), None)
 
 
-def _takes(network: nn.Module, shape: Shape) -> bool:
+def _answered(network: nn.Module, shape: Shape) -> Literal["row", "other", ""]:
+    """Return whether the network answers images of this shape with a row of numbers each, in another form, or not at all."""
     try:
         network = copy.deepcopy(network)  # a lazy layer takes the first shape it meets, and a counter counts
     except Exception:
@@ -91,7 +113,9 @@ def _takes(network: nn.Module, shape: Shape) -> bool:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             answer: Any = network(torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)))
     except Exception:
-        return False
+        return ""
     finally:
         network.train(training)
-    return isinstance(answer, torch.Tensor | tuple | list | dict)
+    if isinstance(answer, torch.Tensor) and answer.ndim > 1 and prod(answer.shape[1:]) == answer.shape[1]:
+        return "row"
+    return "other" if isinstance(answer, torch.Tensor | tuple | list | dict) else ""

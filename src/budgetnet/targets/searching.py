@@ -36,6 +36,22 @@ class Chosen:
 
 def the_one_in(folder: Path, label: str) -> Chosen:
     """Return the one network of `folder`. Raises `InputError` where there is none, or a question that lists several."""
+    word, found, problems = networks_of_folder(folder, label)
+    rest = [(path, one.name if one else "") for path, one in found]
+    if len(rest) == 1:
+        path, name = rest[0]
+        where = path.relative_to(folder).as_posix() + (f":{name}" if name else "")
+        return Chosen(word, path, name, f"The network that was found in the folder: {where}.")
+    if rest:
+        listed = ", ".join(path.relative_to(folder).as_posix() + (f":{name}" if name else "") for path, name in rest[:SHOWN])
+        more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
+        raise InputError(f"{label}: which network is meant? Name one of {listed}{more}.")
+    beside = f" ({problems[0].rstrip('.')})" if problems else ""
+    raise InputError(f"{label}: no network was found in this folder{beside}.")
+
+
+def networks_of_folder(folder: Path, label: str) -> tuple[str, list[Found], list[str]]:
+    """Return the networks of `folder` that are no parts of others, in the kind of file that says most; its word, and what was not read."""
     found: dict[str, list[Found]] = {word: [] for word in ORDER}
     problems: list[str] = []
     for path in _files(folder, label):
@@ -51,17 +67,9 @@ def the_one_in(folder: Path, label: str) -> Chosen:
             continue
         found[kind] += [(path, candidate) for candidate in here]
     for word in ORDER:
-        rest = [(path, one.name if one else "") for path, one in _roots(_without_copies(found[word]))]
-        if len(rest) == 1:
-            path, name = rest[0]
-            where = path.relative_to(folder).as_posix() + (f":{name}" if name else "")
-            return Chosen(word, path, name, f"The network that was found in the folder: {where}.")
-        if rest:
-            listed = ", ".join(path.relative_to(folder).as_posix() + (f":{name}" if name else "") for path, name in rest[:SHOWN])
-            more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
-            raise InputError(f"{label}: which network is meant? Name one of {listed}{more}.")
-    beside = f" ({problems[0].rstrip('.')})" if problems else ""
-    raise InputError(f"{label}: no network was found in this folder{beside}.")
+        if rest := _roots(_without_copies(found[word])):
+            return word, rest, problems
+    return ORDER[0], [], problems
 
 
 def _files(folder: Path, label: str) -> list[Path]:

@@ -6,6 +6,7 @@ was there before what is measured. Everything that goes wrong is an `InputError`
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from budgetnet.targets.tampering import marks, refuse_changes
 from budgetnet.targets.weights import load_weights
 
 MOST_NAMES = 12
+TRAINS = "trains as soon as it is imported"
+TRAINING_CALLS = {"backward", "fit", "fit_generator", "train_on_batch"}
 
 
 @dataclass
@@ -159,11 +162,19 @@ def _run(source: Source, candidate: Candidate, job: Work) -> tuple[dict[str, Any
         raise
     if candidate.name != job.name:
         notes.append(f"The network that was taken: {candidate.name}, line {candidate.line}{_in_cell(candidate, source)}.")
+    lines = [statement.node.lineno for statement in left if _trains(statement.node)]
+    if lines:
+        notes.append(f"The file {TRAINS}, line {lines[0]}; that was left out.")
     if count:
         notes.append(
             f"{count:,} statement{'s' * (count > 1)} that the network does not need {'were' if count > 1 else 'was'} left out."
         )
     return names, notes
+
+
+def _trains(node: ast.stmt) -> bool:
+    calls = (item.func for item in ast.walk(node) if isinstance(item, ast.Call))
+    return any(isinstance(func, ast.Attribute) and func.attr in TRAINING_CALLS for func in calls)
 
 
 def _in_cell(candidate: Candidate, source: Source) -> str:
@@ -177,7 +188,9 @@ def choose(source: Source, name: str, label: str) -> Candidate:
     if name:
         by_name = [statement for statement in statements if name in statement.defines]
         if not by_name:
-            known = [candidate.name for candidate in candidates(statements, calls)]
+            roots = [candidate.name for candidate in candidates(statements, calls)]
+            classes = [name for one in statements if isinstance(one.node, ast.ClassDef) for name in one.defines]
+            known = list(dict.fromkeys([*roots, *classes])) if roots else []
             listed = did_you_mean(name, known) if known else " It defines no network."
             raise InputError(f"{label}: {source.path.name} has no class {name!r}.{listed}")
         matching = [call for call in calls if getattr(call.func, "id", None) == name]

@@ -31,7 +31,8 @@ class Entry:
     build: Callable[..., Network]
     """Constructor; keyword arguments only, all with defaults."""
     recipe: Recipe
-    claim: Claim
+    claim: Claim | None
+    """None for the project's own designs: what they reach stands in the records."""
     source: str
     """The document, and where in it."""
-    layers: Literal["author's", "reconstruction"]
+    layers: Literal["author's", "reconstruction", "own"]

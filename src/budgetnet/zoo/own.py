@@ -1,0 +1,151 @@
+"""The project's own designs under `code9`'s rules; what they reach stands in the records, as means over seeds.
+
+All are stacks of separable convolutions (a 3×3 kernel for each channel, then 1×1 across channels: Howard et al., arXiv:1704.04861) with one
+BatchNormalization and ReLU behind each pair: for a given number of parameters they can be deeper and wider than full 3×3 kernels, and a
+validation part of the training split says that they are better for it (docs/LOG.md). Most layers work on 14×14 or fewer, where they are cheap.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from budgetnet.recipe import Augmentation, Recipe
+from budgetnet.zoo.blocks import GlobalAveragePooling, Network, Softmax
+from budgetnet.zoo.entry import Entry
+
+
+def separable(inputs: int, outputs: int, activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    """Return a separable 3×3 convolution that keeps the size, BatchNormalization and an activation."""
+    return [
+        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        activation(),
+    ]
+
+
+def head(inputs: int, classes: int) -> list[nn.Module]:
+    """Return a 1×1 convolution to a map for each class, and the mean of each map."""
+    return [nn.Conv2d(inputs, classes, 1, bias=False), GlobalAveragePooling(), Softmax()]
+
+
+def chain(inputs: int, widths: list[int], activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    """Return separable convolutions of these output channels, one after another."""
+    pairs = zip([inputs, *widths], widths, strict=False)
+    return [layer for before, after in pairs for layer in separable(before, after, activation)]
+
+
+def stages(widths: list[list[int]], *, classes: int, channels: int, activation: type[nn.Module] = nn.ReLU) -> Network:
+    """Return a network whose first convolution is a full one and whose other ones are separable, 2×2 max-pooling between the stages.
+
+    `widths` are the output channels of the convolutions on maps of 28×28, 14×14 and 7×7.
+    """
+    first, *rest = widths
+    # Before the first convolution: the records' weights were drawn in this order.
+    behind = [[nn.MaxPool2d(2), *chain(before[-1], after, activation)] for before, after in zip(widths, rest, strict=False)]
+    layers = [nn.Conv2d(channels, first[0], 3, padding=1, bias=False), nn.BatchNorm2d(first[0]), activation()]
+    layers += chain(first[0], first[1:], activation)
+    for stage in behind:
+        layers += stage
+    return Network(*layers, *head(widths[-1][-1], classes))
+
+
+def tiny(*, classes: int = 10, channels: int = 1) -> Network:
+    """Return the network for images of 28×28: 2,848 parameters for MNIST."""
+    return stages([[8], [16] * 4, [16] * 2], classes=classes, channels=channels)
+
+
+def small(*, classes: int = 10, channels: int = 1) -> Network:
+    """Return the network for images of 28×28: 3,708 parameters for MNIST."""
+    return stages([[8, 12, 12], [16, 20], [20] * 3], classes=classes, channels=channels, activation=nn.SiLU)
+
+
+def fast(*, classes: int = 10, channels: int = 1) -> Network:
+    """Return the network for images of 28×28: 9,640 parameters for MNIST, most of them where maps are small."""
+    return stages([[8], [24] * 3, [48, 48, 40]], classes=classes, channels=channels)
+
+
+def accurate(*, classes: int = 10, channels: int = 1) -> Network:
+    """Return the network for images of 28×28: 14,812 parameters for MNIST."""
+    return stages([[12, 24, 24], [40, 44], [52, 52, 44]], classes=classes, channels=channels)
+
+
+CYCLE = Recipe(
+    name="cycle",
+    network="own",
+    optimizer="adamw",
+    schedule="one-cycle",
+    warm_up=0.2,
+    beta_2=0.99,
+    epsilon=1e-8,
+    averaging=0.998,
+)
+"""What the three recipes share."""
+
+
+def own(build: Callable[..., Network], recipe: Recipe) -> Entry:
+    """Return the entry of a design of the project's own."""
+    return Entry(build=build, recipe=recipe, claim=None, source="this project", layers="own")
+
+
+VERY_LIGHT = Augmentation(rotation=5, scale=0.06, shear=0.05, shift=0.7, elastic=0.3)
+LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8)
+
+ENTRIES = {
+    "accurate": own(
+        accurate,
+        CYCLE.varied(
+            name="accurate",
+            network="accurate",
+            batch=64,
+            rate=0.02,
+            weight_decay=0.01,
+            augmentation=LIGHT,
+            strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
+            "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little. AdamW, "
+            "one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average of the weights is what is handed in.",
+        ),
+    ),
+    "small": own(
+        small,
+        CYCLE.varied(
+            name="small",
+            network="small",
+            batch=64,
+            rate=0.03,
+            weight_decay=0.005,
+            augmentation=VERY_LIGHT,
+            strategy="A full 3×3 convolution of 8 channels and seven separable ones of 12 to 20, with SiLU; three of the eight work on maps of "
+            "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running "
+            "average of the weights is what is handed in.",
+        ),
+    ),
+    "tiny": own(
+        tiny,
+        CYCLE.varied(
+            name="tiny",
+            network="tiny",
+            batch=64,
+            rate=0.03,
+            weight_decay=0.005,
+            augmentation=VERY_LIGHT,
+            strategy="Six separable convolutions of 16 channels behind a full 3×3 convolution of 8, which alone works on 28×28. AdamW, "
+            "one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running average of the "
+            "weights is what is handed in.",
+        ),
+    ),
+    "fast": own(
+        fast,
+        CYCLE.varied(
+            name="fast",
+            network="fast",
+            epochs=7,
+            batch=64,
+            rate=0.03,
+            weight_decay=0.005,
+            augmentation=VERY_LIGHT,
+            strategy="Few layers on large maps and wide ones on small maps, few epochs, one cycle of a high rate. AdamW up to 0.03 and down to "
+            "zero, batches of 64, images moved and bent a very little; a running average of the weights is what is handed in.",
+        ),
+    ),
+}

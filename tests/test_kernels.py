@@ -1,0 +1,197 @@
+"""The compiled kernels against the plain torch composition, values and gradients, over odd sizes too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from budgetnet import kernels, zoo
+from budgetnet.accelerated import accelerated
+from budgetnet.zoo.blocks import BatchNormalization, Dropout, Network
+
+needs_compiler = pytest.mark.usefixtures("compiled")
+CONVOLUTIONS = [
+    # count, channels, outputs, side, kernel, padding
+    (5, 1, 16, 28, 3, 1),
+    (3, 1, 32, 28, 3, 0),
+    (4, 16, 24, 14, 3, 1),
+    (4, 24, 24, 7, 3, 1),
+    (2, 10, 32, 12, 3, 0),
+    (2, 32, 10, 13, 1, 0),
+    (3, 4, 4, 9, 3, 1),
+    (3, 3, 7, 11, 5, 2),
+    (2, 8, 40, 6, 3, 2),
+    (2, 16, 10, 4, 4, 0),
+    (1, 5, 1, 3, 3, 0),
+    (2, 12, 17, 23, 2, 1),
+]
+"""Channels below, at and above a vector, kernels of one to five, with and without padding, an output of one pixel."""
+
+
+@pytest.fixture(scope="module")
+def compiled() -> None:
+    """The tests of the kernels need the kernels: this machine has a compiler, or the project is not tested."""
+    assert kernels.library() is not None, "no C compiler with OpenMP: install gcc to test the kernels"
+
+
+def images(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator).contiguous(memory_format=torch.channels_last)
+
+
+def gradients(compute: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
+    leaves = [value.detach().clone().requires_grad_() for value in inputs]
+    output = compute(*leaves)
+    output.backward(images(*output.shape, seed=9).to(output.dtype))  # type: ignore[no-untyped-call]
+    return [output.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+
+def close(measured: list[Tensor], expected: list[Tensor]) -> None:
+    assert len(measured) == len(expected)
+    for one, other in zip(measured, expected, strict=True):
+        scale = float(other.abs().max()) or 1.0
+        assert float((one.double() - other.double()).abs().max()) <= 3e-6 * scale
+
+
+@needs_compiler
+@pytest.mark.parametrize(("count", "channels", "outputs", "side", "size", "padding"), CONVOLUTIONS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_convolution_is_torchs(count: int, channels: int, outputs: int, side: int, size: int, padding: int, threads: int) -> None:
+    batch, kernel = images(count, channels, side, side + 1), images(outputs, channels, size, size, seed=1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        measured = gradients(lambda x, w: kernels.convolution(x, w, padding), batch, kernel)
+    finally:
+        torch.set_num_threads(before)
+    close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=padding), batch.double(), kernel.double()))
+
+
+@needs_compiler
+@pytest.mark.parametrize("channels", [1, 4, 8, 12, 20])
+@pytest.mark.parametrize(("side", "size", "padding"), [(9, 3, 1), (8, 3, 0), (7, 5, 2), (4, 4, 0)])
+def test_depthwise_convolution_is_torchs(channels: int, side: int, size: int, padding: int) -> None:
+    batch, kernel = images(3, channels, side, side + 1), images(channels, 1, size, size, seed=1)
+    measured = gradients(lambda x, w: kernels.depthwise_convolution(x, w, padding), batch, kernel)
+    close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=padding, groups=channels), batch.double(), kernel.double()))
+
+
+@needs_compiler
+@pytest.mark.parametrize("channels", [1, 4, 10, 12, 16, 20, 33])
+@pytest.mark.parametrize(("relu_first", "relu_last"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("threshold", [0, 51])
+def test_stage_is_torchs_composition(channels: int, relu_first: bool, relu_last: bool, threshold: int) -> None:
+    batch, weight, bias = images(3, channels, 5, 7) + 0.3, torch.linspace(-1, 2, channels), torch.linspace(-0.5, 0.5, channels)
+    key = 0x123456789ABCDEF
+    factors = mask(batch.shape, threshold, key).double()
+
+    def composed(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        x = F.relu(x) if relu_first else x
+        x = F.batch_norm(x, None, None, w, b, training=True, eps=1e-3)
+        return (F.relu(x) if relu_last else x) * factors
+
+    def fused(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        options = {"epsilon": 1e-3, "relu_first": relu_first, "relu_last": relu_last, "threshold": threshold, "key": key}
+        return kernels.stage(x, w, b, **options)[0]  # type: ignore[arg-type]
+
+    close(gradients(fused, batch, weight, bias), gradients(composed, batch.double(), weight.double(), bias.double()))
+
+
+def mask(shape: torch.Size, threshold: int, key: int) -> Tensor:
+    """What the kernel multiplies by, seen through a stage that does nothing else: alternating ±1 has mean 0 and variance 1."""
+    count = shape.numel()
+    ones = torch.ones(count + count % 2)
+    ones[1::2] = -1
+    flat = ones.view(1, 1, 1, -1)
+    seen, _, _ = kernels.stage(flat, None, None, epsilon=0.0, threshold=threshold, key=key)
+    values = (seen * flat).flatten()[:count]
+    channels_last = values.view(shape[0], shape[2], shape[3], shape[1])
+    return channels_last.permute(0, 3, 1, 2)
+
+
+@needs_compiler
+def test_dropout_keeps_its_share_and_differs_by_key() -> None:
+    shape = torch.Size([1, 1, 1, 2**20])
+    first, second = mask(shape, 51, 1), mask(shape, 51, 2)
+    for drawn in (first, second):
+        assert torch.allclose(torch.unique(drawn), torch.tensor([0.0, 256 / 205]))
+        # Five standard deviations of a share of 51/256 in 2²⁰ draws.
+        assert abs(float((drawn == 0).double().mean()) - 51 / 256) < 5 * (0.2 * 0.8 / 2**20) ** 0.5
+    both = float(((first == 0) & (second == 0)).double().mean())
+    assert abs(both - (51 / 256) ** 2) < 0.002
+    neighbours = float(((first[..., 1:] == 0) & (first[..., :-1] == 0)).double().mean())
+    assert abs(neighbours - (51 / 256) ** 2) < 0.002
+
+
+@needs_compiler
+@pytest.mark.parametrize("channels", [1, 4, 8, 10, 24])
+@pytest.mark.parametrize(("side", "size"), [(8, 2), (9, 2), (9, 3)])
+def test_max_pooling_is_torchs_with_ties(channels: int, side: int, size: int) -> None:
+    batch = F.relu(images(3, channels, side, side))
+    measured = gradients(lambda x: kernels.max_pooling(x, size), batch)
+    close(measured, gradients(lambda x: F.max_pool2d(x, size), batch.double()))
+
+
+def one_step(network: nn.Module, *, fast: bool) -> list[Tensor]:
+    network = copy.deepcopy(network).train()
+    batch = images(6, 1, 28, 28).to(next(network.parameters()).dtype)
+    with accelerated(network) if fast else nullcontext():
+        answer = network.logits(batch) if isinstance(network, Network) else network(batch)
+        answer.backward(torch.randn(answer.shape, generator=torch.Generator().manual_seed(2)).to(answer))
+    found = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    return [tensor.detach().double() for tensor in [answer, *found, *network.buffers()]]
+
+
+def course_network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 12, 3, stride=2),
+        nn.BatchNorm2d(12),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(12, 12, 3, groups=12, bias=False),
+        nn.Tanh(),
+        nn.Conv2d(12, 10, 1, bias=False),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["course", *zoo.names()])
+def test_accelerated_network_takes_the_same_step(name: str) -> None:
+    network = course_network() if name == "course" else zoo.find(name).build()
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.threshold = 0
+    torch.manual_seed(3)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    expected = one_step(copy.deepcopy(network).double(), fast=False)
+    for measured, exact in zip(one_step(network, fast=True), expected, strict=True):
+        assert float((measured - exact).abs().max()) <= 2e-3 * float(exact.abs().max()) + 1e-5
+
+
+@needs_compiler
+def test_network_is_given_back_as_it_was() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), BatchNormalization(8), nn.ReLU())
+    with accelerated(network):
+        assert "forward" in vars(network)
+    assert not any("forward" in vars(module) for module in network.modules())
+
+
+@needs_compiler
+def test_hooks_of_the_user_are_called() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    seen: list[int] = []
+    network[1].register_forward_hook(lambda *_: seen.append(1))
+    with accelerated(network):
+        network(images(2, 1, 8, 8))
+    assert seen == [1]
