@@ -78,7 +78,7 @@ def test_the_page_asks_for_nothing_and_foreign_words_stay_words(tmp_path: Path) 
     assert page.scripts == 1
     assert "<img src=x" not in text
     assert any(HOSTILE in words for words in page.words)
-    assert "default-src 'none'" in text
+    assert "default-src &#39;none&#39;" in text
 
 
 def test_the_verdict_is_on_top_and_numbers_are_the_readme_s(tmp_path: Path) -> None:
