@@ -121,7 +121,8 @@ def table(document: dict[str, Any]) -> list[str]:
         met = round((recipe["pass_probability"] or 0) * recipe["n"])
         lines.append(
             f"| {recipe['recipe']} | {recipe['parameters']:,} | {recipe['n']} | **{percent(recipe['mean'])}** | "
-            f"{percent(low)} – {percent(high)} | {percent(recipe['std'], 3)} | {percent(recipe['best'])} | {percent(recipe['last5'])} | {met} of {recipe['n']} |"
+            f"{percent(low)} – {percent(high)} | {percent(recipe['std'], 3)} | "
+            f"{percent(recipe['best'])} | {percent(recipe['last5'])} | {met} of {recipe['n']} |"
         )
     return lines
 
