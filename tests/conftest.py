@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from budgetnet.browser import find_browser
+
 BESIDE = Path(__file__).parents[2] / "shared" / "mnist"
 WITHOUT = "NO MNIST: tests that need it are left out. Set BUDGETNET_DATA to a folder with MNIST's four files to run them."
+
+
+BROWSER = find_browser()
+WITHOUT_BROWSER = (
+    "NO CHROMIUM: tests of the pages in a browser are left out. Debian: apt-get install chromium; or set BUDGETNET_BROWSER."
+)
 
 
 def _mnist_folder() -> Path | None:
@@ -22,23 +30,30 @@ FOLDER = _mnist_folder()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mnist: needs MNIST on this machine")
+    config.addinivalue_line("markers", "browser: needs a Chromium on this machine")
     torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if BROWSER is None:
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     needy = [item for item in items if item.get_closest_marker("mnist") or "mnist_folder" in getattr(item, "fixturenames", ())]
     if FOLDER is None and needy:
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
 
 
-def pytest_report_header() -> str:
-    return WITHOUT if FOLDER is None else f"MNIST: {FOLDER}"
+def pytest_report_header() -> list[str]:
+    return [WITHOUT if FOLDER is None else f"MNIST: {FOLDER}", BROWSER or WITHOUT_BROWSER]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if FOLDER is None:
         terminalreporter.write_line(WITHOUT, yellow=True, bold=True)
+    if BROWSER is None:
+        terminalreporter.write_line(WITHOUT_BROWSER, yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

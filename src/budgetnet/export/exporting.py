@@ -24,7 +24,7 @@ from budgetnet.export.subject import Pixels, Subject, load_subject
 from budgetnet.export.verification import verify
 from budgetnet.rundir import EXPORTS, EXPORTS_TABLE, RunDirectory, open_run
 
-TARGETS = {"onnx": "onnx_float", "onnx-int8": "onnx_int8", "keras": "keras_file", "c": "c_source"}
+TARGETS = {"onnx": "onnx_float", "onnx-int8": "onnx_int8", "keras": "keras_file", "c": "c_source", "html": "html_page"}
 """Target -> the module of this folder that writes it."""
 
 

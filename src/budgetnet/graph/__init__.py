@@ -19,6 +19,7 @@ from budgetnet.graph.operations import (
     Pooling,
     Scaling,
 )
+from budgetnet.graph.packing import packed, unpacked
 from budgetnet.graph.tracing import trace
 
 __all__ = [
@@ -34,5 +35,7 @@ __all__ = [
     "Scaling",
     "execute",
     "folded",
+    "packed",
     "trace",
+    "unpacked",
 ]

@@ -4,6 +4,6 @@ Files may be anything: each is held against bounds before it is decoded. NumPy, 
 """
 
 from budgetnet.photos.framing import Framed, fitted, prepared
-from budgetnet.photos.opening import SUFFIXES, opened
+from budgetnet.photos.opening import LARGEST_FILE, SUFFIXES, from_bytes, opened
 
-__all__ = ["SUFFIXES", "Framed", "fitted", "opened", "prepared"]
+__all__ = ["LARGEST_FILE", "SUFFIXES", "Framed", "fitted", "from_bytes", "opened", "prepared"]

@@ -42,9 +42,12 @@ class Framed:
 
 def prepared(colours: NDArray[numpy.float32], side: int = FRAME) -> Framed:
     """Return the picture (H, W, 3) of a digit as an image of `side` × `side` pixels."""
-    ink = ink_of(_with_room(colours))
+    ink = ink_of(colours)
     if ink is None:
         return Framed(None, ("nothing stands out from the ground",))
+    # Room around a digit that was cropped to its very edge, so that it can be thickened and joined there too.
+    room = max(2, max(colours.shape[:2]) // 14)
+    ink = Ink(numpy.pad(ink.plane, room), numpy.pad(_inside(ink.mask), room))
     marks, doubts = _marks(ink.mask)
     rows, columns = numpy.nonzero(marks)
     if max(numpy.ptp(rows), numpy.ptp(columns)) + 1 < SMALLEST_MARK:
@@ -71,14 +74,12 @@ def fitted(colours: NDArray[numpy.float32], shape: tuple[int, int, int]) -> NDAr
     return numpy.ascontiguousarray(canvas.transpose(2, 0, 1))
 
 
-def _with_room(colours: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
-    """Give a digit that was cropped to its very edge some ground around it."""
-    room = max(2, max(colours.shape[:2]) // 14)
-    ground = numpy.median(numpy.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]]), axis=0)
-    height, width = colours.shape[:2]
-    wider = numpy.broadcast_to(ground, (height + 2 * room, width + 2 * room, 3)).astype(numpy.float32)
-    wider[room:-room, room:-room] = colours
-    return wider
+def _inside(mask: Mask) -> Mask:
+    """Return the mask without what reaches in from the border (an edge of the paper, a shadow), unless that is the largest part."""
+    pieces, count = ndimage.label(mask, structure=numpy.ones((3, 3)))
+    areas = ndimage.sum_labels(mask, pieces, range(1, count + 1))
+    at_border = {*pieces[0], *pieces[-1], *pieces[:, 0], *pieces[:, -1]} - {0, 1 + int(areas.argmax())}
+    return mask & ~numpy.isin(pieces, list(at_border))
 
 
 def _marks(mask: Mask) -> tuple[Mask, tuple[str, ...]]:

@@ -20,6 +20,10 @@ Mask = NDArray[numpy.bool_]
 LEAST_CONTRAST = 0.08
 """Of ink against its ground, where 1 is black on white."""
 FITS = 6
+TERMS = 6
+"""Of a parabola in two directions."""
+FITTED = 150
+"""Points of the longer side that a parabola is fitted to, at the least."""
 BORDER_SHARE = 0.2
 """Of the border's points; where more of them stand out, they are no ink but a shadow."""
 COARSE = 96
@@ -70,17 +74,24 @@ def _standing_out(colours: NDArray[numpy.float32], ground: NDArray[numpy.float32
 def _parabola(colours: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
     """Return a parabola in rows and columns for each colour, fitted to what does not stand out."""
     height, width = colours.shape[:2]
-    rows, columns = numpy.meshgrid(numpy.linspace(-1, 1, height), numpy.linspace(-1, 1, width), indexing="ij")
-    terms = numpy.stack([numpy.ones_like(rows), rows, columns, rows * columns, rows**2, columns**2], axis=-1).reshape(-1, 6)
-    flat = colours.reshape(-1, 3)
+    step = max(1, max(height, width) // FITTED)
+    flat = colours[::step, ::step].reshape(-1, 3)
+    terms = _terms(height, width)[::step, ::step].reshape(-1, TERMS)
     ground = numpy.median(_border(colours), axis=0)[None].repeat(len(flat), 0)
     for fit in range(FITS):
         distance = numpy.sqrt(((flat - ground) ** 2).mean(1))
         near = distance <= max(0.35 * float(numpy.quantile(distance, 0.99)), 0.02)
-        used = terms[near] if fit else terms[near][:, :3]  # the first by a plane: a parabola would follow the ink
-        solution = numpy.linalg.lstsq(used, flat[near], rcond=None)[0]
-        ground = terms[:, : used.shape[1]] @ solution
-    return numpy.asarray(ground, numpy.float32).reshape(colours.shape)
+        count = TERMS if fit else 3  # the first by a plane: a parabola would follow the ink
+        solution = numpy.linalg.lstsq(terms[near, :count], flat[near], rcond=None)[0]
+        ground = terms[:, :count] @ solution
+    return numpy.asarray(_terms(height, width) @ solution, numpy.float32)
+
+
+def _terms(height: int, width: int) -> NDArray[numpy.float32]:
+    """Return what a parabola is made of, at each point: (height, width, TERMS)."""
+    lines = (numpy.linspace(-1, 1, side, dtype=numpy.float32) for side in (height, width))
+    rows, columns = numpy.meshgrid(*lines, indexing="ij")
+    return numpy.stack([numpy.ones_like(rows), rows, columns, rows * columns, rows**2, columns**2], axis=-1)
 
 
 def _median(colours: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
@@ -88,7 +99,7 @@ def _median(colours: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
     height, width = colours.shape[:2]
     factor = min(1.0, COARSE / max(height, width))
     coarse = ndimage.zoom(colours, (factor, factor, 1), order=1)
-    window = max(3, round(0.45 * max(coarse.shape[:2])))
+    window = max(3, round(0.3 * max(coarse.shape[:2])))
     ground = ndimage.median_filter(coarse, size=(window, window, 1), mode="nearest")
     scale = (height / ground.shape[0], width / ground.shape[1], 1)
     return numpy.asarray(ndimage.zoom(ground, scale, order=1), numpy.float32)[:height, :width]

@@ -46,6 +46,8 @@ def opened(path: Path) -> Colours:
 
 def from_bytes(content: bytes, name: str) -> Colours:
     """Return the colours of an image file's content; `name` is what a sentence about it begins with."""
+    if not content:
+        raise InputError(f"{name}: is empty.")
     try:
         with warnings.catch_warnings():
             # Pillow's own warning about large pictures comes before ours, and as a warning only.
@@ -75,8 +77,6 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     if len(content) > LARGEST_FILE:
         raise InputError(f"{path}: is larger than {LARGEST_FILE // 2**20} MiB; make it smaller.")
-    if not content:
-        raise InputError(f"{path}: is empty.")
     return content
 
 
