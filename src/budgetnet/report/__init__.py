@@ -1,4 +1,4 @@
-"""The hand-in: a finished run directory into a folder with README.md and its pictures.
+"""The hand-in: a finished run directory into a folder with README.md and its pictures, and report.html, a page to look at.
 
 Made from the run directory alone, without torch, in about two seconds. The folder appears whole: it is built beside its place and
 renamed. An earlier report is replaced; anything else that lies there is refused.
@@ -13,13 +13,15 @@ from budgetnet.errors import InputError
 from budgetnet.report import pictures
 from budgetnet.report.canvas import shown_width
 from budgetnet.report.evidence import Evidence, read_run
+from budgetnet.report.html_page import html_page
 from budgetnet.report.markdown import read_strategy
 from budgetnet.report.page import CONFUSION, CURVES, MARKER, MISCLASSIFIED, MOST_SHOWN_MISTAKES, page
 from budgetnet.report.placing import README, refuse_foreign, replace_folder
 
 __all__ = ["write_report"]
 
-FILES = frozenset({README, CURVES, CONFUSION, MISCLASSIFIED})
+PAGE = "report.html"
+FILES = frozenset({README, PAGE, CURVES, CONFUSION, MISCLASSIFIED})
 
 
 def write_report(run: Path, *, contract: str = "code9", strategy: Path | None = None, out: Path | None = None) -> Path:
@@ -35,9 +37,13 @@ def write_report(run: Path, *, contract: str = "code9", strategy: Path | None = 
     evidence = read_run(Path(run))
     drawn = _pictures(evidence, rules)
     widths = {name: shown_width(content) for name, content in drawn.items()}
-    text = page(evidence, rules, judge(evidence.facts, rules), words, widths)
+    verdict = judge(evidence.facts, rules)
+    texts = {
+        README: page(evidence, rules, verdict, words, widths),
+        PAGE: html_page(evidence, rules, verdict, words),
+    }
     try:
-        replace_folder(folder, {README: text.encode(), **drawn})
+        replace_folder(folder, {name: text.encode() for name, text in texts.items()} | drawn)
     except OSError as error:
         raise InputError(f"{folder}: the report cannot be written ({error.strerror or error}). Choose another --out.") from None
     return folder / README

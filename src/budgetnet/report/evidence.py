@@ -20,6 +20,7 @@ from budgetnet import rundir
 from budgetnet.errors import InputError
 from budgetnet.facts import Facts, TrainingFacts
 from budgetnet.recipe import Recipe, explain
+from budgetnet.report.exported import Exported, read_exports
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction1 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -99,6 +100,8 @@ class Evidence:
     command: str
     """What makes the run again."""
     weights_sha256: str
+    exports: tuple[Exported, ...]
+    """What the run was exported to since, each verified."""
 
 
 def read_run(path: Path) -> Evidence:
@@ -135,6 +138,7 @@ def read_run(path: Path) -> Evidence:
         fingerprint=run.fingerprint(),
         command=_check(Identity, [run.identity()], path / rundir.RUN)[0].command,
         weights_sha256=hashlib.sha256(run.read(rundir.WEIGHTS)).hexdigest(),
+        exports=read_exports(run),
     )
 
 

@@ -19,6 +19,8 @@ from budgetnet.contract import ClauseResult, Contract, Verdict
 from budgetnet.recipe import Recipe
 from budgetnet.report.canvas import picture_names
 from budgetnet.report.evidence import Evidence
+from budgetnet.report.exported import COLUMNS as EXPORT_COLUMNS
+from budgetnet.report.exported import cells as export_cells
 from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
 from budgetnet.summary import layer_table, wide_table
 
@@ -50,13 +52,13 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         final=percent(evaluation.accuracy),
         total=thousands(network.parameters.total),
         verdict_sentence=verdict_sentence(verdict),
-        verdict_table=table(("clause", "verdict", ">measured", ">limit", "why"), map(_clause, verdict.clauses)),
+        verdict_table=table(("clause", "verdict", ">measured", ">limit", "why"), map(clause_cells, verdict.clauses)),
         contract_name=code(contract.name),
         contract_title=contract.title,
         accuracy_table=accuracy_table(evidence),
         accuracy_words=accuracy_words(evidence),
         epochs=epochs,
-        duration=_duration(sum(entry.seconds for entry in evidence.timing)),
+        duration=duration(sum(entry.seconds for entry in evidence.timing)),
         log=block(log_form.whole_log(rows_of_log, timing, evidence.recipe.epochs)),
         score=block(log_form.score(evaluation.loss, evaluation.accuracy)),
         correct=thousands(evaluation.correct),
@@ -64,7 +66,7 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         wrong=thousands(wrong),
         layers=block(layer_table(network)),
         wide_layers=block(wide_table(network)),
-        counting_words=_counting_words(evidence),
+        counting_words=counting_words(evidence),
         strategy=embedded(words) if words.strip() else "This recipe says nothing of its strategy.",
         confusion_words=confusion_words(evidence),
         confusion_table=confusion_table(evidence),
@@ -74,10 +76,11 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         gallery=_picture(
             MISCLASSIFIED, "Misclassified images, each with its true class, the network's answer and its probability", widths
         ),
-        making_words=_making_words(evidence),
+        exports=table(EXPORT_COLUMNS, map(export_cells, evidence.exports)) if evidence.exports else "",
+        making_words=making_words(evidence),
         command=block(command(evidence), "sh"),
         weights_table=table(("weights", "SHA-256"), [(code(rundir.WEIGHTS), code(evidence.weights_sha256))]),
-        recipe_table=_value_table("recipe", _settings(evidence.recipe)),
+        recipe_table=_value_table("recipe", settings(evidence.recipe)),
         fingerprint_table=_value_table("fingerprint", evidence.fingerprint),
     )
 
@@ -95,15 +98,22 @@ def verdict_sentence(verdict: Verdict) -> Markdown:
 
 
 def accuracy_table(evidence: Evidence) -> Markdown:
-    """Return final, best and last-five accuracy side by side, a row for each split that was watched."""
+    """Return the accuracies as a table, the judged one in bold."""
+    columns, rows = accuracies(evidence)
+    rows[0][1] = Markdown(f"**{rows[0][1]}**")
+    return table(columns, rows)
+
+
+def accuracies(evidence: Evidence) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return titles and rows of final, best and last-five accuracy side by side, a row for each split that was watched."""
     by_epoch, last = evidence.training.accuracy_by_epoch, min(LAST, len(evidence.epochs))
     others = _best_and_mean(by_epoch, last) if by_epoch else ["not read", "not read"]
-    rows = [["test split", Markdown(f"**{percent(evidence.evaluation.accuracy)}**"), *others]]
+    rows = [["test split", percent(evidence.evaluation.accuracy), *others]]
     validated = [epoch.val_accuracy for epoch in evidence.epochs if epoch.val_accuracy is not None]
     if evidence.recipe.watch == "validation" and validated:
         part = f"validation part, {thousands(evidence.epochs[0].validated)} images"
         rows.append([part, percent(validated[-1]), *_best_and_mean(validated, last)])
-    return table(("", ">final, the judged one", ">best epoch", f">mean of the last {counted(last, 'epoch')}"), rows)
+    return ("", ">final, the judged one", ">best epoch", f">mean of the last {counted(last, 'epoch')}"), rows
 
 
 def accuracy_words(evidence: Evidence) -> str:
@@ -126,14 +136,14 @@ def accuracy_words(evidence: Evidence) -> str:
     )
 
 
-def confusion_words(evidence: Evidence) -> str:
-    """Return the most frequent confusions, and how the pictures name the classes where their font cannot write the names."""
+def confusion_words(evidence: Evidence, *, numbered: bool = True) -> str:
+    """Return the most frequent confusions and, with `numbered`, how pictures name classes whose names their font cannot write."""
     names, counts = evidence.evaluation.class_names, evidence.evaluation.confusion
     places = [(row, column) for row in range(len(names)) for column in range(len(names)) if row != column and counts[row][column]]
     most = sorted(places, key=lambda place: (-counts[place[0]][place[1]], place))[:3]
     said = ", ".join(f"{names[row]} → {names[column]} ({counts[row][column]:,})" for row, column in most)
     words = f"Most frequent, true class → answer: {said}." if most else "No image was taken for another class."
-    if picture_names(names)[0] == "#0" != names[0]:
+    if numbered and picture_names(names)[0] == "#0" != names[0]:
         listed = [f"#{place} {name}" for place, name in enumerate(names[:MOST_TABLE_CLASSES])]
         words += f" The pictures number the classes: {', '.join(listed)}{', …' if len(names) > len(listed) else ''}."
     return words
@@ -148,10 +158,10 @@ def confusion_table(evidence: Evidence) -> Markdown:
     return table(titles, ([Markdown(f"**{inline(name)}**"), *map(thousands, row)] for name, row in zip(names, counts, strict=True)))
 
 
-def misclassified_words(evidence: Evidence) -> str:
-    """Return what the gallery shows, and how many images it leaves out."""
+def misclassified_words(evidence: Evidence, most: int = MOST_SHOWN_MISTAKES) -> str:
+    """Return what a gallery of at most so many images shows, and how many it leaves out."""
     wrong = evidence.evaluation.images - evidence.evaluation.correct
-    shown = min(MOST_SHOWN_MISTAKES, len(evidence.evaluation.misclassified))
+    shown = min(most, len(evidence.evaluation.misclassified))
     if not wrong:
         return "No image of the test split was misclassified."
     caption = "Under each image: its true class → the network's answer, and how sure the network was."
@@ -189,7 +199,8 @@ def _best_and_mean(accuracies: Sequence[float], last: int) -> list[str]:
     return [f"{percent(best)} (epoch {accuracies.index(best) + 1})", percent(math.fsum(tail) / last, 3)]
 
 
-def _clause(clause: ClauseResult) -> list[str]:
+def clause_cells(clause: ClauseResult) -> list[str]:
+    """Return a clause's name, verdict, measure, limit and reason, as words."""
     limit = clause.limit if isinstance(clause.limit, str) else f"{LIMITS.get(clause.name, '')}{_measure(clause.name, clause.limit)}"
     return [clause.name.replace("_", " "), STATES[clause.state], _measure(clause.name, clause.measured), limit, clause.why]
 
@@ -204,7 +215,7 @@ def _measure(name: str, value: float | str | None) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else thousands(value)
 
 
-def _counting_words(evidence: Evidence) -> str:
+def counting_words(evidence: Evidence) -> str:
     """Return the counts that Keras's table does not give: parameters have four meanings, and all are always shown."""
     network = evidence.facts.network
     hidden, non_zero = thousands(network.parameters.with_hidden), thousands(network.parameters.non_zero)
@@ -219,27 +230,30 @@ def _picture(name: str, words: str, widths: dict[str, int]) -> Markdown:
     return Markdown(f'<img src="{name}" alt="{words}" width="{widths[name]}">' if name in widths else "")
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
+def settings(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe's fields but for its words, the network's arguments as `--set` names them."""
     fields = recipe.model_dump(exclude={"strategy", "network_arguments"})
     return fields | {f"network.{name}": value for name, value in recipe.network_arguments.items()}
 
 
 def _value_table(title: str, values: dict[str, Any]) -> Markdown:
-    return table((title, "value"), ((code(field), code(_value(value))) for field, value in values.items()))
+    return table((title, "value"), ((code(field), code(value_text(value))) for field, value in values.items()))
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """Return a setting's value as it is written on a command line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _making_words(evidence: Evidence) -> str:
+def making_words(evidence: Evidence) -> str:
+    """Return the seed, and how much of the training split was seen."""
     training = evidence.training
     seen = f"{thousands(training.samples_seen)} samples of a training split of {thousands(training.training_images)}"
     return f"Seed {training.seed}, {seen}. To make it again:"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return `95 seconds`, `12 minutes`, `2.5 hours`."""
     whole = round(seconds)
     if whole < 120:
         return f"{whole} seconds"
