@@ -132,7 +132,7 @@ def test_pictures_are_all_there_and_linked(run: Path) -> None:
     readme = write_report(run)
     linked = re.findall(r'<img src="([^"]+)" alt="[^"]+" width="(\d+)">', readme.read_text(encoding="utf-8"))
     assert [name for name, _ in linked] == ["curves.png", "confusion.png", "misclassified.png"]
-    assert {path.name for path in readme.parent.iterdir()} == {"README.md", *(name for name, _ in linked)}
+    assert {path.name for path in readme.parent.iterdir()} == {"README.md", "report.html", *(name for name, _ in linked)}
     for name, width in linked:
         with Image.open(readme.parent / name) as picture:
             assert picture.width == 2 * int(width) or picture.width == 2 * int(width) + 1
