@@ -28,7 +28,7 @@ TEST = datasets.load("digits").test
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network of all operations, exported to every target that needs no browser."""
     out = tmp_path_factory.mktemp("plain")
-    rows = export(digits_run("Plain"), TARGETS, out=out)
+    rows = export(digits_run("Plain", 25), TARGETS, out=out)
     assert json.loads((out / "exports.json").read_text())["exports"] == rows
     assert {path.name for path in out.iterdir()} == {"exports.json", *(name for row in rows for name in row["files"])}
     return out
@@ -38,8 +38,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_target_answers_as_torch_does(target: str, plain: Path) -> None:
     (row,) = (row for row in json.loads((plain / "exports.json").read_text())["exports"] if row["target"] == target)
     assert row["images"] == len(TEST)
-    assert row["torch_accuracy"] == open_run(digits_run("Plain")).evaluation()["accuracy"]
-    assert round(abs(row["accuracy"] - row["torch_accuracy"]) * len(TEST)) <= (0 if row["float"] else 1)
+    assert row["torch_accuracy"] == open_run(digits_run("Plain", 25)).evaluation()["accuracy"]
+    assert round(abs(row["accuracy"] - row["torch_accuracy"]) * len(TEST)) <= (0 if row["float"] else 3)
     assert row["largest_difference"] < (1e-4 if row["float"] else 0.3)
     assert row["torch_accuracy"] > 0.5, "the network must have learned something for this to mean anything"
     assert target in table_text([row])
@@ -127,21 +127,21 @@ def test_an_export_that_differs_is_not_written(tmp_path: Path) -> None:
 
 def test_a_new_export_of_a_target_replaces_its_row_alone_and_gives_the_same_bytes(plain: Path) -> None:
     before = (plain / "plain.c").read_bytes()
-    export(digits_run("Plain"), ["c"], out=plain)
+    export(digits_run("Plain", 25), ["c"], out=plain)
     assert (plain / "plain.c").read_bytes() == before
     assert [row["target"] for row in json.loads((plain / "exports.json").read_text())["exports"]] == TARGETS
 
 
 def test_wrong_words_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Did you mean 'onnx"):
-        export(digits_run("Plain"), ["onx"], out=tmp_path)
-    unfinished = shutil.copytree(digits_run("Plain"), tmp_path / "unfinished")
+        export(digits_run("Plain", 25), ["onx"], out=tmp_path)
+    unfinished = shutil.copytree(digits_run("Plain", 25), tmp_path / "unfinished")
     (unfinished / rundir.DONE).unlink()
     with pytest.raises(InputError, match="not finished"):
         export(unfinished, ["c"])
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        export(digits_run("Plain"), ["c"], out=tmp_path / "taken")
+        export(digits_run("Plain", 25), ["c"], out=tmp_path / "taken")
 
 
 lives = st.dictionaries(

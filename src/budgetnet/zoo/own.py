@@ -114,10 +114,10 @@ ENTRIES = {
             batch=64,
             rate=0.03,
             weight_decay=0.005,
-            augmentation=VERY_LIGHT,
+            augmentation=LIGHT,
             strategy="A full 3×3 convolution of 8 channels and seven separable ones of 12 to 20, with SiLU; three of the eight work on maps of "
-            "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running "
-            "average of the weights is what is handed in.",
+            "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, "
+            "sheared, shifted and bent a little; a running average of the weights is what is handed in.",
         ),
     ),
     "tiny": own(
