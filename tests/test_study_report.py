@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from small_results import made_up
 
+from budgetnet.browser import opened_browser
 from budgetnet.contract import load_contract
 from budgetnet.errors import InputError
 from budgetnet.recipe import Recipe
@@ -58,7 +59,7 @@ def write(folder: Path, study: Study, *, lose: int = 0, spread: float = 0.0006, 
 
 def test_the_report_is_whole_and_says_what_the_document_says(tmp_path: Path) -> None:
     document, readme = write(tmp_path, study_of(["plain", "better"], 8))
-    assert {path.name for path in readme.parent.iterdir()} == FILES
+    assert {path.name for path in readme.parent.iterdir()} == FILES - {"study.html"}
     text = readme.read_text(encoding="utf-8")
     assert text.startswith(MARKER)
     (comparison,) = document["comparisons"]
@@ -81,11 +82,11 @@ class Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.loads: list[str] = []
-        self.tags: list[str] = []
+        self.scripts = 0
         self.words = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
+        self.scripts += tag == "script" and ("type", "application/json") not in attributes
         self.loads += [value or "" for name, value in attributes if name in {"src", "href", "action"}]
 
     def handle_data(self, data: str) -> None:
@@ -96,10 +97,10 @@ def test_the_page_loads_nothing_and_runs_nothing_whatever_the_names(tmp_path: Pa
     study = study_of([HOSTILE, "plain"], 3, title=HOSTILE, question=f"{HOSTILE}\n\nA second part.")
     _, readme = write(tmp_path, study)
     page = Page()
-    page.feed((readme.parent / "study.html").read_text(encoding="utf-8"))
+    page.feed((readme.parent / "report.html").read_text(encoding="utf-8"))
     assert page.loads
     assert all(address.startswith("data:image/png;base64,") for address in page.loads)
-    assert "script" not in page.tags
+    assert page.scripts == 1, "the page's own"
     assert HOSTILE in page.words
     text = readme.read_text(encoding="utf-8")
     assert "<script" not in text
@@ -157,3 +158,24 @@ def test_a_folder_of_someone_else_s_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no part of a report"):
         write(tmp_path, study_of(["plain", "better"], 2))
     assert (tmp_path / "question" / "thesis.md").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.browser
+def test_runs_and_curves_are_read_by_keys_in_a_browser(tmp_path: Path) -> None:
+    document, readme = write(tmp_path, study_of(["plain", "better"], 3))
+    with opened_browser() as browser:
+        browser.screen(375, 800, dark=True, phone=True)
+        browser.open((readme.parent / "report.html").as_uri())
+        browser.evaluate("document.querySelector('.dots .row').focus()")
+        browser.key("ArrowRight")
+        said = browser.evaluate("document.querySelector('.dots .row .values').innerText")
+        assert f"{min(document['recipes'][0]['finals']) * 100:.2f} %" in said
+        assert said.startswith("seed ")
+        browser.evaluate("document.querySelector('.plot').focus()")
+        browser.key("End")
+        assert f"{document['recipes'][1]['mean'] * 100:.2f} %" in browser.evaluate(
+            "document.querySelector('.plot .values').innerText"
+        )
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 375
+        assert browser.complaints == []
+        assert all(address.startswith(("file:", "data:")) for address in browser.requests)

@@ -78,6 +78,49 @@ def plain_chart(title: str, lines: Sequence[Line]) -> dict[str, Any]:
     return _chart(title, lines, scale, [(tick, f"{tick:g}") for tick in ticks]) | {"low": True}
 
 
+@dataclass(frozen=True)
+class Dots:
+    """A row of values, each with the words that the pointer reads."""
+
+    name: str
+    values: Sequence[float]
+    words: Sequence[str]
+    mean: float
+    interval: tuple[float, float] | None
+    colour: int
+
+
+def dots_chart(title: str, rows: Sequence[Dots], limit: float | None) -> dict[str, Any]:
+    """Return rows of accuracies as dots on one axis, each with its mean and the interval of the mean."""
+    ends = [end for row in rows for end in (row.interval or ())] + ([limit] if limit is not None else [])
+    drawn = [value for row in rows for value in row.values] + ends
+    room = max(0.0005, 0.06 * (max(drawn) - min(drawn)))
+    low, high = min(drawn) - room, max(drawn) + room
+    step = _round_step((high - low) / 6)
+
+    def across(value: float) -> float:
+        return round(100 * min(max((value - low) / (high - low), 0.0), 1.0), 3)
+
+    return {
+        "title": title,
+        "limit": None if limit is None else {"place": across(limit), "words": f"contract: {percent(limit)}"},
+        "stops": [
+            {"place": across(number * step), "words": percent(number * step)}
+            for number in range(math.ceil(low / step), math.floor(min(high, 1.0) / step) + 1)
+        ],
+        "rows": [
+            {
+                "name": row.name,
+                "colour": row.colour,
+                "mean": across(row.mean),
+                "interval": None if row.interval is None else [across(end) for end in row.interval],
+                "dots": sorted(zip(map(across, row.values), row.words, strict=True)),
+            }
+            for row in rows
+        ],
+    }
+
+
 def _chart(title: str, lines: Sequence[Line], scale: Scale, ticks: Sequence[tuple[float, str]]) -> dict[str, Any]:
     epochs = max(len(line.values) for line in lines)
     every = _round_step(epochs / MOST_STOPS) if epochs > MOST_STOPS else 1

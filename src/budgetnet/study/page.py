@@ -7,13 +7,16 @@ head refuses whatever would be loaded.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from budgetnet.report.canvas import shown_width
+from budgetnet.report.html_page import environment, grid, policy, source
 from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
 from budgetnet.study.showing import duration
 from budgetnet.study.words import interval, passes, percent, points, sentence_case
@@ -56,45 +59,59 @@ RUN_COLUMNS = ("recipe", ">seed", ">final", ">best", ">last 5", "verdict", ">tim
 def markdown_page(document: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
     """Return the README."""
     shown = {name.removesuffix(".png"): _picture(name, pictures) for name in WORDS}
-    return (
-        _environment("markdown")
-        .get_template("study.md.jinja")
-        .render(
-            marker=Markdown(MARKER),
-            **shown,
-            **_common(document),
-            question=embedded(document["question"], levels=1) if document["question"] else "",
-            recipes=table(RECIPE_COLUMNS, [_recipe_cells(recipe) for recipe in document["recipes"]]),
-            comparisons=table(COMPARISON_COLUMNS, [_comparison_cells(one) for one in document["comparisons"]]),
-            runs_table=table(
-                RUN_COLUMNS,
-                [[code(cell) if cell.isalnum() and len(cell) == 16 else cell for cell in row] for row in _run_rows(document)],
-            ),
-            command=block(document["command"], "sh"),
-        )
+    return _template().render(
+        marker=Markdown(MARKER),
+        **shown,
+        **_common(document),
+        question=embedded(document["question"], levels=1) if document["question"] else "",
+        recipes=table(RECIPE_COLUMNS, [_recipe_cells(recipe) for recipe in document["recipes"]]),
+        comparisons=table(COMPARISON_COLUMNS, [_comparison_cells(one) for one in document["comparisons"]]),
+        runs_table=table(
+            RUN_COLUMNS,
+            [[code(cell) if cell.isalnum() and len(cell) == 16 else cell for cell in row] for row in _run_rows(document)],
+        ),
+        command=block(document["command"], "sh"),
     )
 
 
-def html_page(document: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
+@dataclass(frozen=True)
+class Charts:
+    """What the page draws itself, in the form of `report.charts`."""
+
+    dots: dict[str, Any] | None
+    curves: Sequence[dict[str, Any]]
+
+
+def html_page(document: dict[str, Any], pictures: Mapping[str, bytes], charts: Charts) -> str:
     """Return the page, with its pictures inside it."""
+    script = source("charts.js")
     return (
-        _environment("html")
+        environment()
         .get_template("study.html.jinja")
         .render(
             **_common(document),
+            verdicts=[
+                (recipe["recipe"], sum(run["verdict"] == "met" for run in recipe["runs"]), recipe["n"])
+                for recipe in document["recipes"]
+                if recipe["n"]
+            ],
             question=[part for part in document["question"].split("\n\n") if part.strip()],
             tables=[
-                ("Recipes", _html_table(RECIPE_COLUMNS, [_recipe_cells(recipe) for recipe in document["recipes"]])),
-                ("Comparisons", _html_table(COMPARISON_COLUMNS, [_comparison_cells(one) for one in document["comparisons"]])),
+                ("Recipes", grid(RECIPE_COLUMNS, [_recipe_cells(recipe) for recipe in document["recipes"]])),
+                ("Comparisons", grid(COMPARISON_COLUMNS, [_comparison_cells(one) for one in document["comparisons"]])),
             ],
-            runs_table=_html_table(RUN_COLUMNS, _run_rows(document)),
+            runs_table=grid(RUN_COLUMNS, _run_rows(document)),
             command=document["command"],
+            dotted=charts.dots,
+            charts=charts.curves,
             pictures=[
                 (WORDS[name], base64.b64encode(pictures[name]).decode(), shown_width(pictures[name]))
-                for name in WORDS
+                for name in (DIFFERENCES, TRADE)
                 if name in pictures
             ],
-            policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+            charts_css=Markup(source("charts.css")),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            policy=policy(script),
             version=__version__,
         )
     )
@@ -166,14 +183,6 @@ def _run_rows(document: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _html_table(columns: tuple[str, ...], rows: list[list[str]]) -> dict[str, Any]:
-    right = [column.startswith(">") for column in columns]
-    return {
-        "columns": [(column.removeprefix(">"), to_right) for column, to_right in zip(columns, right, strict=True)],
-        "rows": [list(zip(row, right, strict=True)) for row in rows],
-    }
-
-
 def _picture(name: str, pictures: Mapping[str, bytes]) -> Markdown:
     if name not in pictures:
         return Markdown("")
@@ -181,19 +190,9 @@ def _picture(name: str, pictures: Mapping[str, bytes]) -> Markdown:
 
 
 @cache
-def _environment(kind: str) -> jinja2.Environment:
-    loader = jinja2.PackageLoader("budgetnet")
-    if kind == "html":
-        return jinja2.Environment(
-            loader=loader,
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(  # noqa: S701 - Markdown is escaped by `safe`
-        loader=loader,
+        loader=jinja2.PackageLoader("budgetnet"),
         finalize=safe,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -201,4 +200,4 @@ def _environment(kind: str) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["inline"] = inline
-    return environment
+    return environment.get_template("study.md.jinja")

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from budgetnet.errors import InputError
+from budgetnet.report import charts
 from budgetnet.report.placing import README, refuse_foreign, replace_folder
 from budgetnet.study import pictures
 from budgetnet.study.arms import Study
 from budgetnet.study.ledger import Histories
-from budgetnet.study.page import CURVES, DIFFERENCES, MARKER, RUNS, TRADE, html_page, markdown_page
+from budgetnet.study.page import CURVES, DIFFERENCES, MARKER, RUNS, TRADE, Charts, html_page, markdown_page
 
-PAGE = "study.html"
+PAGE = "report.html"
 DOCUMENT = "study.json"
-FILES = frozenset({README, PAGE, DOCUMENT, RUNS, DIFFERENCES, TRADE, CURVES})
+FILES = frozenset({README, PAGE, "study.html", DOCUMENT, RUNS, DIFFERENCES, TRADE, CURVES})
 BELIEVED = 0.05
+FAR = 0.05
 
 
 def refuse_place(folder: Path) -> None:
@@ -33,7 +36,7 @@ def write_study_report(study: Study, document: dict[str, Any], histories: Histor
     drawn = _pictures(study, document, histories)
     files = {
         README: markdown_page(document, drawn).encode(),
-        PAGE: html_page(document, drawn).encode(),
+        PAGE: html_page(document, drawn, _charts(study, document, histories)).encode(),
         DOCUMENT: (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         **drawn,
     }
@@ -44,17 +47,58 @@ def write_study_report(study: Study, document: dict[str, Any], histories: Histor
     return folder / README
 
 
-def _pictures(study: Study, document: dict[str, Any], histories: Histories) -> dict[str, bytes]:
-    of_test = all(arm.recipe.watch == "test" for arm in study.arms)
-    recipes = [
-        _drawn(study, place, recipe, histories, of_test=of_test) for place, recipe in enumerate(document["recipes"]) if recipe["n"]
-    ]
+def _charts(study: Study, document: dict[str, Any], histories: Histories) -> Charts:
+    """Return what the page draws itself: every run as a dot, and the mean of each recipe's runs over the epochs."""
+    of_test, recipes = _watched_test(study), _recipes(study, document, histories)
     if not recipes:
-        return {}
+        return Charts(None, ())
+    near = _near(study, recipes)
+    dots = [
+        charts.Dots(
+            name=recipe.label,
+            values=recipe.finals,
+            words=[f"seed {run['seed']}: {run['final'] * 100:.2f} %, contract {run['verdict']}" for run in told["runs"]],
+            mean=recipe.mean,
+            interval=recipe.interval,
+            colour=place % charts.COLOURS,
+        )
+        for place, (recipe, told) in enumerate(zip(recipes, (one for one in document["recipes"] if one["n"]), strict=True))
+    ]
+    lines = [
+        charts.Line(recipe.label, [fmean(values) for values in zip(*recipe.curves, strict=False)], place)
+        for place, recipe in enumerate(recipes[: charts.COLOURS])
+        if any(recipe.curves)
+    ]
+    left_out = f", the first {charts.COLOURS} recipes" if len(recipes) > charts.COLOURS else ""
+    title = f"Accuracy on the {'test split' if of_test else 'training images'} after each epoch, mean of the runs{left_out}"
+    curves = [charts.accuracy_chart(title, lines, near if of_test else None)] if any(line.values for line in lines) else []
+    return Charts(charts.dots_chart("Every run: accuracy after the last epoch", dots, near), curves)
+
+
+def _watched_test(study: Study) -> bool:
+    return all(arm.recipe.watch == "test" for arm in study.arms)
+
+
+def _recipes(study: Study, document: dict[str, Any], histories: Histories) -> list[pictures.Drawn]:
+    return [
+        _drawn(study, place, recipe, histories, of_test=_watched_test(study))
+        for place, recipe in enumerate(document["recipes"])
+        if recipe["n"]
+    ]
+
+
+def _near(study: Study, recipes: list[pictures.Drawn]) -> float | None:
+    """Return the contract's accuracy; None where it is so far above every run that it would press them into a corner."""
     limit = study.contract.accuracy.at_least if study.contract.accuracy else None
     lowest = min(min(recipe.finals) for recipe in recipes)
-    # A contract far above every run would press the runs into a corner of the picture.
-    near = limit if limit is not None and limit - lowest < 0.05 else None
+    return limit if limit is not None and limit - lowest < FAR else None
+
+
+def _pictures(study: Study, document: dict[str, Any], histories: Histories) -> dict[str, bytes]:
+    of_test, recipes = _watched_test(study), _recipes(study, document, histories)
+    if not recipes:
+        return {}
+    near = _near(study, recipes)
     files = {
         RUNS: pictures.runs(recipes, near),
         TRADE: pictures.trade(recipes, near),

@@ -55,3 +55,40 @@ document.querySelectorAll(".chart").forEach((figure) => {
     show(to);
   });
 });
+/* Dots: the nearest run of a row. */
+document.querySelectorAll(".dots .row").forEach((row) => {
+  const track = row.querySelector(".track"), values = row.querySelector(".values"), dots = [...row.querySelectorAll("i")];
+  let shown = null;
+  const place = (dot) => parseFloat(dot.style.left);
+  function hide() {
+    shown = null;
+    values.hidden = true;
+    dots.forEach((dot) => dot.classList.remove("read"));
+  }
+  function show(number) {
+    hide();
+    shown = Math.min(Math.max(number, 0), dots.length - 1);
+    dots[shown].classList.add("read");
+    values.textContent = dots[shown].dataset.said;
+    values.hidden = false;
+    const room = track.clientWidth - values.offsetWidth, middle = (place(dots[shown]) / 100) * track.clientWidth - values.offsetWidth / 2;
+    values.style.left = `${Math.max(0, Math.min(room, middle))}px`;
+  }
+  function under(event) {
+    const box = track.getBoundingClientRect(), at = (100 * (event.clientX - box.left)) / box.width;
+    let nearest = 0;
+    dots.forEach((dot, number) => { if (Math.abs(place(dot) - at) < Math.abs(place(dots[nearest]) - at)) nearest = number; });
+    if (dots.length) show(nearest);
+  }
+  track.addEventListener("pointermove", under);
+  track.addEventListener("pointerdown", under);
+  track.addEventListener("pointerleave", hide);
+  row.addEventListener("blur", hide);
+  row.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") hide();
+    if (!by || !dots.length) return;
+    event.preventDefault();
+    show(shown === null ? (by > 0 ? 0 : dots.length - 1) : shown + by);
+  });
+});
