@@ -17,6 +17,8 @@ from budgetnet.check.trace import Event, Trace
 from budgetnet.facts import Finding
 
 STRUCTURE = ("fully_connected", "biases", "forward_passes")
+ROUNDING = 1e-6
+"""Part of the largest value of a tensor by which another value may differ and be the same, being near zero."""
 MANY_SCALARS = 64
 """More different Python numbers than this on the image's path look like weights written out."""
 MOST_QUESTIONS = 6
@@ -117,7 +119,10 @@ class Evidence:
         if operand.values is None or not operand.content.sources or not self.comparable or operand.numbers <= 1:
             return False
         other = self.second.events[place].operands[index].values
-        same = other is not None and all(isclose(a, b, rel_tol=1e-5) for a, b in zip(operand.values, other, strict=True))
+        largest = max((abs(value) for value in operand.values[2:]), default=0.0)
+        same = other is not None and all(
+            isclose(a, b, rel_tol=1e-5, abs_tol=ROUNDING * largest) for a, b in zip(operand.values, other, strict=True)
+        )
         # All zero is what a residual branch with a zeroed last scale gives: it adds nothing, now.
         return same and operand.values[0] > 0
 

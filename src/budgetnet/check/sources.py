@@ -36,6 +36,8 @@ class Source:
     """Whether it took part in an operation with the image."""
     alone: bool = False
     """Whether it met the image without a parameter: a running mean does so, the helper of a parametrization does not."""
+    helps: bool = False
+    """Whether training moves it, and weights are computed with it: the helper of a parametrization."""
     kernel: bool = False
     """Whether it was, by itself, the kernel of a convolution or the matrix of a product."""
     value: Tensor | None = None

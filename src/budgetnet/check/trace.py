@@ -33,7 +33,7 @@ class Operand:
     geometry: Geometry | None
     numbers: int
     floating: bool
-    values: tuple[float, float] | None = None
+    values: tuple[float, ...] | None = None
     """Of operands that depend on the image where a weight may stand: to be compared between two images."""
     trail: Trail = trails.NONE
     view: tuple[int, ...] = ()

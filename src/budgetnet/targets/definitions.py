@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from budgetnet.targets.names import free_names
-from budgetnet.targets.statements import Statement
+from budgetnet.targets.statements import OF_A_NETWORK, Statement
 
 NETWORK_BASES = ("Module", "Sequential", "Model", "LightningModule")
 BUILDERS = ("Sequential", "Model", "Functional", "ModuleList")
@@ -72,13 +72,20 @@ def wrapping(statements: Sequence[Statement], name: str) -> list[Candidate]:
     """Return the variables in which the class `name` is only a part, or whose object is changed after it was made."""
     classes = _classes(statements)
     variables = _variables(statements, classes, _functions(statements, classes))
-    changed = {changed for statement in statements if not isinstance(statement.node, ast.Expr) for changed in statement.changes}
+    changed = {changed for statement in statements if _changes_network(statement.node) for changed in statement.changes}
     found = []
     for one in variables.values():
         called = {_last(item.func) for item in ast.walk(one.statement.node) if isinstance(item, ast.Call)}
         if name in one.statement.needs and (called & {*BUILDERS} or one.name in changed):
             found.append(one)
     return found
+
+
+def _changes_network(node: ast.stmt) -> bool:
+    """Return whether what the statement changes may be what a network computes; of calls, those that are made for it."""
+    if not isinstance(node, ast.Expr):
+        return True
+    return isinstance(node.value, ast.Call) and _last(node.value.func) in {*OF_A_NETWORK, "setattr", "delattr"}
 
 
 def _wants_nothing(node: ast.stmt) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from budgetnet.errors import InputError, did_you_mean
+from budgetnet.targets.absent import stand_in
 from budgetnet.targets.definitions import Candidate
 from budgetnet.targets.statements import Statement
 
@@ -66,19 +67,28 @@ def run_statements(statements: Sequence[Statement], path: Path) -> dict[str, Any
     module.__file__ = str(path)
     sys.modules[MODULE] = module
     sys.path.insert(0, str(path.parent))
-    # One code object for each file or cell in a row; within a row the order is that of the file.
+    # One code object for each import, and for each file or cell in a row; within a row the order is that of the file.
     rows: list[list[Statement]] = []
     for statement in statements:
-        if rows and rows[-1][0].file == statement.file:
+        if rows and rows[-1][0].file == statement.file and not _imports(statement) and not _imports(rows[-1][-1]):
             rows[-1].append(statement)
         else:
             rows.append([statement])
-    for row in rows:
-        tree = ast.Module(body=[statement.node for statement in row], type_ignores=[])
-        try:
-            _Statements(compile(tree, row[0].file, "exec", dont_inherit=True)).exec_module(module)
-        except BaseException as error:
-            raise InputError(f"{path.name}: {place_of(error, path)}fails while it is read: {words_of(error)}") from error
+    arguments, sys.argv = sys.argv, [str(path)]  # as where the file is run with none
+    try:
+        for row in rows:
+            tree = ast.Module(body=[statement.node for statement in row], type_ignores=[])
+            try:
+                _Statements(compile(tree, row[0].file, "exec", dont_inherit=True)).exec_module(module)
+            except ModuleNotFoundError as error:
+                names = stand_in(row[0].node, str(error.name))
+                if not names:
+                    raise
+                vars(module).update(names)
+    except BaseException as error:
+        raise InputError(f"{path.name}: {place_of(error, path)}fails while it is read: {words_of(error)}") from error
+    finally:
+        sys.argv = arguments
     return vars(module)
 
 
@@ -101,6 +111,10 @@ def _offer_keras(statements: Sequence[Statement]) -> None:
     for part in OLD_LAYERS:
         sys.modules[f"tensorflow.keras.layers.{part}"] = keras.layers
     sys.modules["tensorflow.keras"] = keras
+
+
+def _imports(statement: Statement) -> bool:
+    return isinstance(statement.node, ast.Import | ast.ImportFrom)
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -22,8 +22,26 @@ SETTINGS = (
     "set_image_data_format",
     "append",
     "insert",
+    "extend",
+    "update",
+    "setdefault",
+    "pop",
+    "remove",
+    "reverse",
+    "sort",
+    "add_argument",
+    "set_defaults",
 )
-"""Calls on an imported module that later definitions may rest on."""
+"""Calls that later definitions may rest on: of an imported module, or of what a file keeps its values in."""
+OF_A_NETWORK = (
+    "add_module",
+    "register_buffer",
+    "register_module",
+    "register_parameter",
+    "register_forward_hook",
+    "register_forward_pre_hook",
+)
+"""Calls that change what a network computes."""
 
 
 @dataclass
@@ -130,7 +148,7 @@ def _changed_by(node: ast.stmt) -> set[str]:
     if isinstance(call.func, ast.Name) and call.func.id in {"setattr", "delattr"} and call.args:
         return {_root(call.args[0])}
     # What a call on an object changes is the object; a call on a library's module mostly changes nothing that matters.
-    changes = isinstance(call.func, ast.Attribute) and call.func.attr in {*SETTINGS, "add", "add_module", "register_buffer"}
+    changes = isinstance(call.func, ast.Attribute) and call.func.attr in {*SETTINGS, *OF_A_NETWORK, "add"}
     return {_root(call.func)} if changes else set()
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from budgetnet.check import measure
 from budgetnet.errors import InputError, did_you_mean
 from budgetnet.facts import Finding, NetworkFacts
-from budgetnet.targets import guessing, running
+from budgetnet.targets import absent, guessing, running
 from budgetnet.targets.answers import predictions
 from budgetnet.targets.definitions import Candidate, builders, candidates, wrapping
 from budgetnet.targets.keras_model import is_keras, keras_facts
@@ -65,6 +65,7 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
 
 def _result(job: Work) -> dict[str, Any]:
     notes: list[str] = []
+    absent.USED.clear()
     if job.kind == "folder":
         chosen = the_one_in(Path(job.path), job.label)
         notes.append(chosen.why)
@@ -78,7 +79,14 @@ def _result(job: Work) -> dict[str, Any]:
 
         result = facts_of_onnx(job)
     else:
-        result = _source(job)
+        try:
+            result = _source(job)
+        except InputError as error:
+            if said := absent.remark():
+                raise InputError(f"{error}{said}") from error
+            raise
+        if said := absent.remark():
+            notes.append(f"{said.strip()} Stand-ins took its place, which compute nothing.")
     return {**result, "notes": [*notes, *result["notes"]]}
 
 
