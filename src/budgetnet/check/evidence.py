@@ -17,14 +17,14 @@ from budgetnet.check.trace import Event, Trace
 from budgetnet.facts import Finding
 
 STRUCTURE = ("fully_connected", "biases", "forward_passes")
-ROUNDING = 1e-6
-"""Part of the largest value of a tensor by which another value may differ and be the same, being near zero."""
 MANY_SCALARS = 64
 """More different Python numbers than this on the image's path look like weights written out."""
 MOST_QUESTIONS = 6
 """Truth values of the image, read into Python, up to which both answers are followed."""
 MANY_READS = 8
 """More weights read into Python than this can do what no trace shows."""
+ROUNDING = 1e-6
+"""Part of the largest value of a tensor by which another value may differ and be the same, being near zero."""
 
 
 @dataclass
