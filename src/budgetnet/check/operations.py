@@ -27,11 +27,11 @@ ATTENTION = frozenset(
 )
 MATRIX = (
     frozenset({"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "addr", "_trilinear", "_addmm_activation"})
-    | {"linear", "mkldnn_linear", "_int_mm", "_scaled_mm", "_weight_int8pack_mm", "_weight_int4pack_mm"}
+    | {"_sparse_addmm", "linear", "mkldnn_linear", "_int_mm", "_scaled_mm", "_weight_int8pack_mm", "_weight_int4pack_mm"}
     | RECURRENT
     | ATTENTION
 )
-ADDS_FIRST = frozenset({"addmm", "baddbmm", "addbmm", "addmv", "addr", "_addmm_activation"})
+ADDS_FIRST = frozenset({"addmm", "baddbmm", "addbmm", "addmv", "addr", "_addmm_activation", "_sparse_addmm"})
 """Matrix products whose first operand is added to the product."""
 BATCH_NORMALIZATION = frozenset(
     {
@@ -187,6 +187,12 @@ def fingerprint(tensor: Tensor) -> tuple[float, ...]:
     places = torch.arange(1, flat.numel() + 1, dtype=torch.float64, device=flat.device)
     single = flat[:: max(1, flat.numel() // SINGLE_VALUES)][:SINGLE_VALUES].tolist()
     return float(flat.abs().sum()), float((flat * (places % 97 + 1)).sum()), *single
+
+
+def different_values(tensor: Tensor) -> int:
+    """Return how many different values the tensor holds, to four digits after the point."""
+    values = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    return int(values.to(torch.float32).mul(1e4).round().unique().numel())  # type: ignore[no-untyped-call]
 
 
 def extremes(tensor: Tensor) -> tuple[float, float]:

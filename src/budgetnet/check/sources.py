@@ -65,7 +65,8 @@ class Sources:
         self.declared = len(self.all)
 
     def _add(self, kind: Kind, name: str, tensor: Tensor, owner: nn.Module | None = None) -> Source:
-        source = Source(len(self.all), kind, name, tensor.detach(), owner, tensor.requires_grad and kind == "parameter")
+        plain = tensor.int_repr() if tensor.is_quantized else tensor.detach()
+        source = Source(len(self.all), kind, name, plain, owner, tensor.requires_grad and kind == "parameter")
         source.learned = tensor.requires_grad and kind == "constant"
         self.all.append(source)
         return source

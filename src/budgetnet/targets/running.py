@@ -21,6 +21,7 @@ from typing import Any
 from budgetnet.errors import InputError, did_you_mean
 from budgetnet.targets.absent import stand_in
 from budgetnet.targets.definitions import Candidate
+from budgetnet.targets.packages import package_of
 from budgetnet.targets.statements import Statement
 
 MODULE = "budgetnet_hand_in"
@@ -65,6 +66,7 @@ def run_statements(statements: Sequence[Statement], path: Path) -> dict[str, Any
     spec = importlib.machinery.ModuleSpec(MODULE, None, origin=str(path))
     module = module_from_spec(spec)
     module.__file__ = str(path)
+    module.__package__ = package_of(path, (statement.node for statement in statements)) or module.__package__
     sys.modules[MODULE] = module
     sys.path.insert(0, str(path.parent))
     # One code object for each import, and for each file or cell in a row; within a row the order is that of the file.
@@ -172,11 +174,12 @@ def _guessed(
         required = [p for p in inspect.signature(build).parameters.values() if p.default is p.empty and p.kind not in {2, 4}]
     except (TypeError, ValueError):
         return [], {}, []
-    for call in candidate.calls:
+    for call in [*candidate.calls, *candidate.elsewhere]:
         literal = _literal(call, names)
         if literal is not None and (literal[0] or literal[1]):
             shown = ", ".join([*(repr(value) for value in literal[0]), *(f"{k}={v!r}" for k, v in literal[1].items())])
-            return literal[0], literal[1], [f"Built as the file itself does, line {call.lineno}: {candidate.name}({shown[:120]})."]
+            who = "the file itself" if call in candidate.calls else "another file of the folder"
+            return literal[0], literal[1], [f"Built as {who} does, line {call.lineno}: {candidate.name}({shown[:120]})."]
     keywords: dict[str, Any] = {}
     for parameter in required:
         lowered = parameter.name.lower()
@@ -219,6 +222,11 @@ def words_of(error: BaseException) -> str:
         return "it asks for more memory than it may have."
     if isinstance(error, ModuleNotFoundError):
         return f"it imports {error.name!r}, which is not installed."
+    if isinstance(error, SystemExit):
+        wanted = ", as where it waits for arguments of a command line" if error.code == 2 else ""
+        return f"it ends its own program (SystemExit{wanted})."
+    if isinstance(error, KeyboardInterrupt):
+        return "it interrupts its own program (KeyboardInterrupt)."
     reason = " ".join(str(error).split())[:300].rstrip(".")
     return f"{type(error).__name__}: {reason}." if reason else f"{type(error).__name__}."
 

@@ -45,6 +45,8 @@ class Work:
     keywords: dict[str, Any] = field(default_factory=dict)
     input_shape: list[int] | None = None
     weights: str | None = None
+    calls: tuple[ast.Call, ...] = ()
+    """Where files beside the network's own make it."""
     images: str | None = None
     """A `.npy` file of uint8 images (N, C, H, W) to be answered."""
 
@@ -56,9 +58,14 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     before, unchanged = marks(), refuse_changes
     try:
         result = _result(job)
-    except Exception:
+    except (SystemExit, KeyboardInterrupt) as error:
         unchanged(before, job.label)
-        raise
+        raise InputError(f"{job.label}: cannot be run: {running.words_of(error)}") from error
+    except Exception as error:
+        unchanged(before, job.label)
+        if isinstance(error, InputError | MemoryError):
+            raise
+        raise InputError(f"{job.label}: could not be followed to its end: {running.words_of(error)}") from error
     unchanged(before, job.label)
     return {**result, "path": job.path}
 
@@ -69,7 +76,7 @@ def _result(job: Work) -> dict[str, Any]:
     if job.kind == "folder":
         chosen = the_one_in(Path(job.path), job.label)
         notes.append(chosen.why)
-        job.kind, job.path, job.name = chosen.kind, str(chosen.path), chosen.name
+        job.kind, job.path, job.name, job.calls = chosen.kind, str(chosen.path), chosen.name, chosen.calls
     if job.kind == "keras":
         from budgetnet.targets.keras_model import facts_of_file
 
@@ -122,6 +129,7 @@ def _keras(network: Any, source: Source, candidate: Candidate, job: Work, notes:
 def _network(source: Source, job: Work) -> tuple[Any, Candidate, list[str]]:
     """Return the network, what it was built by, and what a reader should know."""
     candidate = choose(source, job.name, job.label)
+    candidate.elsewhere = [*job.calls]
     statements = statements_of(source.trees)
     wider = [] if job.name or candidate.kind != "class" else wrapping(statements, candidate.name)
     said = []
