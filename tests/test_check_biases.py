@@ -185,3 +185,21 @@ def test_a_normalization_without_statistics_has_a_shift_and_no_bias() -> None:
     facts = facts_of(OfEachImage())
     assert facts.biases == ()
     assert sum(finding.numbers for finding in facts.normalization_shifts) == 8
+
+
+class SharesAddedUp(Base):
+    """Two members whose shares of the classes always sum to one, and hardly differ between images before training."""
+
+    def prepare(self) -> None:
+        self.members = nn.ModuleList([conv(8, 10, 1), conv(8, 10, 1)])
+        for member in self.members.parameters():
+            member.data.mul_(0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.features(x)
+        shares = [member(features).mean((2, 3)).softmax(1) for member in self.members]
+        return (shares[0] + shares[1]) / 2
+
+
+def test_answers_that_are_added_up_are_no_biases() -> None:
+    assert facts_of(SharesAddedUp()).biases == ()

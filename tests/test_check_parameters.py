@@ -233,3 +233,12 @@ class FirstLayerForShow(Base):
 
 def test_passes_behind_a_first_layer_are_unproven() -> None:
     assert states(FirstLayerForShow())["forward_passes"] == "unproven"
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*is deprecated")
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_the_helpers_of_spectral_normalization_count_once_and_are_no_finding(norm: Callable[[nn.Module], nn.Module]) -> None:
+    facts = facts_of(nn.Sequential(norm(conv(1, 10, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    assert (facts.parameters.total, facts.parameters.frozen, facts.parameters.with_hidden) == (90, 0, 90 + 10 + 9)
+    assert facts.hidden == ()
+    assert sum("as spectral normalization does" in note for note in facts.notes) == 2

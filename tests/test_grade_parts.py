@@ -261,8 +261,16 @@ def test_the_order_of_rows() -> None:
         a_row("t", "unproven", "muu", 1),
         a_row("s", "broken", "mmb", 1),
         a_row("r", "broken", "mbb", 1),
+        a_row("p", "unproven", "uuu").model_copy(update={"kind": "text", "parameters": None}),
         a_row("q", "failed", "mmm", 1),
     ]
     order = ranked(reversed(wanted))
     assert [row.hand_in for _, row in order] == [row.hand_in for row in wanted]
-    assert [rank for rank, _ in order] == [1, 2, 3, 4, 5, 6, 7, 8, 9, None]
+    assert [rank for rank, _ in order] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, None]
+
+
+def test_a_hand_in_of_nothing_fails_and_has_no_rank(tmp_path: Path) -> None:
+    (tmp_path / "class" / "empty").mkdir(parents=True)
+    ((rank, row),) = grade_folder(tmp_path / "class").rows
+    assert (rank, row.verdict) == (None, "failed")
+    assert row.reason == "It holds no network and no text: nothing can be graded."

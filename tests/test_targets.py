@@ -139,6 +139,39 @@ def test_a_class_that_is_wrapped_or_built_elsewhere_is_taken_as_it_is_used(tmp_p
     assert any("that was taken: make, line" in note for note in built.notes)
 
 
+def test_a_library_that_is_not_here_is_missed_only_where_it_computes(tmp_path: Path) -> None:
+    imports = "import not_there.lightning as pl\nfrom not_there import Accuracy, Layer\n"
+    text = Path(
+        network(tmp_path, prepare="self.save_hyperparameters()\nself.accuracy = Accuracy(task='multiclass')", before=imports)
+    ).read_text()
+    path = tmp_path / "lightning.py"
+    path.write_text(text.replace("(nn.Module)", "(pl.LightningModule)"))
+    checked = check_target(f"{path}:Net(width=4)")
+    assert checked.facts.network.parameters.total == 4 * 9 + 40
+    assert any("'not_there', which is not installed here" in note for note in checked.notes)
+    for prepare, forward in (("self.layer = Layer(8)", "f = self.layer(f)"), ("self.layer = nn.Sequential(Layer(8))", "pass")):
+        with pytest.raises(InputError, match="It uses 'not_there', which is not installed here"):
+            check_target(network(tmp_path, prepare=prepare, forward=forward, before=imports))
+    derived = Path(network(tmp_path, before=imports))
+    derived.write_text(derived.read_text().replace("(nn.Module)", "(Layer)"))
+    with pytest.raises(InputError, match="it imports 'not_there', which is not installed"):
+        check_target(str(derived))
+
+
+def test_a_command_line_s_own_defaults_are_taken(tmp_path: Path) -> None:
+    before = "import argparse\nparser = argparse.ArgumentParser()\n"
+    before += "parser.add_argument('--width', type=int, default=6)\nargs = parser.parse_args()\n"
+    text = Path(network(tmp_path, before=before)).read_text().replace("width=8", "width=args.width")
+    (tmp_path / "net.py").write_text(text)
+    assert check_target(str(tmp_path / "net.py")).facts.network.parameters.total == 6 * 9 + 60
+
+
+def test_what_is_hung_on_a_network_after_it_was_made_is_seen(tmp_path: Path) -> None:
+    after = "\nshift = nn.Parameter(torch.rand(10))\nnet = Net()\nnet.register_forward_hook(lambda module, given, answer: answer + shift)\n"
+    checked = check_target(network(tmp_path, after=after))
+    assert states(checked)["biases"] == "broken"
+
+
 # --- foreign code -------------------------------------------------------------------------------------------------------------
 
 

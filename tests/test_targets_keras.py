@@ -96,6 +96,11 @@ def attention(image: Any) -> Any:
     return layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 4, use_bias=False)(tokens, tokens))
 
 
+def tokens() -> list[Any]:
+    """The 49 places of a map in a row, and then as the channels of what follows."""
+    return [layers.Reshape((49, 8)), layers.ReLU(), layers.Permute((2, 1))]
+
+
 GAP = layers.GlobalAveragePooling2D
 
 
@@ -113,6 +118,8 @@ GAP = layers.GlobalAveragePooling2D
         (lambda: sequential(convolution(2, 3), layers.GlobalAveragePooling2D(keepdims=True), convolution(10, 1)), (0, 0, 0, 1)),
         (lambda: sequential(layers.EinsumDense("bhwc,cd->bhwd", (28, 28, 4)), GAP()), (1, 0, 0, 1)),
         (lambda: sequential(layers.Reshape((28, 28)), layers.LSTM(8)), (1, 0, 1, 1)),
+        (lambda: sequential(convolution(8, 4, strides=4), *tokens(), layers.Conv1D(9, 1, use_bias=False)), (0, 1, 0, 1)),
+        (lambda: sequential(convolution(8, 4, strides=4), tokens()[0], layers.Conv1D(9, 1, use_bias=False)), (0, 0, 0, 1)),
         (lambda: functional(twice), (0, 0, 0, 2)),
         (lambda: functional(side_by_side), (0, 0, 0, 2)),
         (lambda: functional(residual), (0, 0, 0, 1)),

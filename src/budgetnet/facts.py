@@ -103,6 +103,8 @@ class NetworkFacts(Frozen):
     and plain patterns (a blur, a Sobel filter), which are counted and noted."""
     unused: tuple[Finding, ...] = ()
     """Parameters that are declared and never used; they are in the total."""
+    uncounted: str = ""
+    """Why numbers may take part that no count has seen; empty where all were seen."""
     peak_activation_bytes: int | None = None
     """The most bytes that activations and the image take up at one time, for one image; parameters are not in it."""
     receptive_field: int | None = None

@@ -82,6 +82,8 @@ def _parameters(facts: Facts, limit: ParameterLimit) -> ClauseResult:
         over = f"{excess:,} over the {limit.at_most:,} allowed"
         why = f"{said}, and {disguised:,} more in disguise (hidden constants, frozen weights) are {over}."
         return result("broken", measured + disguised, why)
+    if facts.network.uncounted:
+        return result("unproven", measured, f"{said}, and perhaps more beside them. {facts.network.uncounted}")
     beside = f" ({disguised:,} hidden or frozen ones beside them would fit too)" if disguised else ""
     return result("met", measured, f"{said}, leave {-(excess - disguised):,} of the {limit.at_most:,} allowed{beside}.")
 

@@ -26,6 +26,9 @@ REMAINS = (
     "━━━━━",
 )
 """What trainings print besides: such a line claims nothing."""
+ENDS = re.compile(
+    r"early stopping|restoring (?:the )?(?:model )?weights|training (?:is )?(?:done|finished|complete)", re.IGNORECASE
+)
 FLAX = re.compile(r"epoch: {1,3}\d{1,4}, train_loss: [\d.]{1,12}, train_accuracy: [\d.]{1,12}, test_loss: ")
 """The example that measures while it trains; others print these words after the epoch."""
 MOST_LOGS = 300
@@ -90,7 +93,9 @@ class _Rows:
             self._fill(self._row(piece), piece)
 
     def _begin(self, piece: Piece) -> None:
-        """Note an epoch's head; the same number again (a callback's line) opens nothing."""
+        """Note an epoch's head; the same number again (a callback's line) opens nothing, and what ends a training begins none."""
+        if ENDS.search(piece.text[:200]):
+            return
         if self.open is None or self.open.number != piece.number:
             self.open = None
         if self.head is None or self.head.number != piece.number:

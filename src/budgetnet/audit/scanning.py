@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from budgetnet.audit.grids import grid_rows
 from budgetnet.audit.loops import Framed, loop_rows
@@ -28,6 +28,8 @@ BAR = re.compile(
     r"(?<![\d/.])(?P<at>\d{1,9})/(?P<of>\d{1,9})\s{0,3}(?P<bar>\[[=>.]{1,60}\]|[━╸╺╍─]{3,60}|-(?=\s{0,2}(?:\d|[a-z_]{1,30}:)))"
 )
 TQDM = re.compile(r"(?<!\d)(?P<percent>\d{1,3})%\s?(?:\|[^|]{0,300}\|)?\s{0,3}(?P<at>\d{1,9})/(?P<of>\d{1,9})\s{0,2}\[\d{1,3}:")
+DICTIONARY = re.compile(r"""[\s>*#|-]{0,12}\{[^{}]{0,120}["']epoch["']\s{0,3}:""")
+BRACES = str.maketrans("", "", "{}\"'")
 SECONDS = re.compile(r"(?<![\w.])(\d{1,6})s(?=\s|$|/epoch)")
 EACH = re.compile(r"(?<![\w.])(\d{1,6}(?:\.\d{1,3})?)(us|µs|μs|ms|s)/(step|sample)")
 UNITS = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -75,6 +77,7 @@ class Piece:
 
 def pieces(lines: list[Line]) -> Iterator[Piece]:
     """Yield the stretches of the lines that a log can be made of, in order."""
+    lines = [_without_braces(line) for line in lines]
     framed = {**loop_rows(lines), **grid_rows(lines)}
     for place, line in enumerate(lines):
         if place in framed:
@@ -87,6 +90,13 @@ def pieces(lines: list[Line]) -> Iterator[Piece]:
         if not any(word in lowered for word in ("epoch", "acc", "loss", "rate", "lr", "train on", "it/s", "s/it")):
             continue
         yield from _line_pieces(line)
+
+
+def _without_braces(line: Line) -> Line:
+    """Return a line that prints an epoch as JSON or as a dictionary in plain words: `{"epoch": 1, "test_acc": 0.99}`."""
+    if not DICTIONARY.match(line.text[:200]):
+        return line
+    return replace(line, text=line.text.strip().translate(BRACES))
 
 
 def _framed(line: Line, said: Framed) -> Piece:

@@ -32,7 +32,8 @@ STOPPER = re.compile(r"\bearly_?stopping\s{0,2}\(", re.IGNORECASE)
 """In code; without `verbose` it prints nothing."""
 RESUMED = re.compile(
     r"\bresum|\bwent on\b|\bgo(?:es|ing)? on\b|\bcontinu|\bsittings?\b|initial[ _]epoch|\bpicked up|\binterrupted|\bcrashed"
-    r"|\bdisconnected|\bmore epochs|\bin two (?:parts|runs|sessions|steps)|\bfurther epochs|\brestarted from|\b\d+ \+ \d+\b",
+    r"|\bdisconnected|\bmore epochs|\bin two (?:parts|runs|sessions|steps)|\bfurther epochs|\brestarted from"
+    r"|\bfine[- ]?tun|\bthe same weights\b|\b\d+ \+ \d+\b",
     re.IGNORECASE,
 )
 EXCERPT = re.compile(r"\bfirst\b|excerpt|truncat|snippet|part of|\bsome of|\bonly\b|\blast \d|shorten", re.IGNORECASE)
@@ -82,6 +83,10 @@ def _declared(hand_in: HandIn, seen: int) -> bool:
     """Return whether the text says that a training was taken up again, and counts all its epochs."""
     whole = any(
         claim.kind == "epochs" and claim.label not in {"target", "other"} and claim.value == seen for claim in hand_in.claims
+    )
+    whole = whole or any(
+        line.kind == "prose" and re.search(rf"\b{seen}\b (?:epochs )?(?:in all|in total|altogether|overall)", line.text[:600])
+        for line in hand_in.lines
     )
     return whole and any(RESUMED.search(line.text[:600]) for line in hand_in.lines if line.kind == "prose")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class State:
     """Whether it was multiplied by varying numbers and not yet summed."""
     normalized: bool = False
     """Whether a normalization's division came right before."""
+    seats: Any = None
+    """Of a tensor that was rearranged: an array of its shape without the batch, the place of the map of each number."""
 
 
 def of_image(sides: Sequence[int]) -> State:

@@ -24,7 +24,7 @@ def count(network: nn.Module, evidence: Evidence, used: frozenset[int]) -> tuple
     sources = first.sources.all[: first.sources.declared]
     for source in sources:
         if source.kind == "statistic" and not source.alone and not is_statistic(source.owner, source.tensor):
-            source.kind = "buffer"  # it moves in training, and serves to compute weights
+            source.kind, source.helps = "buffer", True
     counted = [source for source in sources if _is_counted(source)]
     census = Census(source.tensor for source in counted if source.trainable)
     rows = list(first.rows.rows)
@@ -64,7 +64,7 @@ def _held_by(row: Row, counted: list[Source]) -> list[Tensor]:
     own = {id(tensor) for tensor in declared.tensors(row.module)}
     own_memory = {tensor.data_ptr() for tensor in declared.tensors(row.module) if tensor.numel()}
     held = [source for source in counted if id(source.tensor) in own or source.tensor.data_ptr() in own_memory]
-    return [source.tensor for source in (*held, *row.sources)]
+    return [source.tensor for source in (*held, *row.sources) if source.kind in {"parameter", "statistic"}]
 
 
 def _claim(census: Census, tensors: list[Tensor]) -> tuple[int, int]:
@@ -122,6 +122,9 @@ def _hidden(evidence: Evidence) -> int:
         what = f"{numbers:,} numbers that meet the image are hidden in {place}"
         if is_plain_pattern(source):
             found.say(f"{what}{line}: a mask or a plain pattern, which holds next to nothing.")
+            continue
+        if source.helps:
+            found.say(f"{what}{line}: training moves them, and weights are computed with them, as spectral normalization does.")
             continue
         found.say(f"{what}{line}.")
         found.hidden.append(Finding(what=f"{what}.", layer=source.name, numbers=numbers, file=source.file, line=source.line))

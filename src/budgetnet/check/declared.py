@@ -7,6 +7,7 @@ training, saving and moving a network rest on cannot be talked out of what they 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -20,9 +21,7 @@ def modules(network: nn.Module) -> list[tuple[str, nn.Module]]:
         if id(module) in found:
             continue
         found[id(module)] = (path, module)
-        children = [
-            (f"{path}.{name}" if path else name, child) for name, child in module.__dict__["_modules"].items() if child is not None
-        ]
+        children = [(f"{path}.{name}" if path else name, child) for name, child in _table(module, "_modules") if child is not None]
         waiting += reversed(children)
     return list(found.values())
 
@@ -44,13 +43,18 @@ def tensors(network: nn.Module) -> list[Tensor]:
 
 def children(module: nn.Module) -> list[nn.Module]:
     """Return the modules that this one holds directly."""
-    return [child for child in module.__dict__["_modules"].values() if child is not None]
+    return [child for _, child in _table(module, "_modules") if child is not None]
+
+
+def _table(module: nn.Module, table: str) -> list[tuple[str, Any]]:
+    """Return the table's entries; a scripted module keeps them in its compiled form, behind a view with `items` alone."""
+    return list((module.__dict__[table] if table in module.__dict__ else getattr(module, table)).items())
 
 
 def _tensors(network: nn.Module, table: str) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
-    seen: set[int] = set()
+    seen: dict[int, Tensor] = {}  # held, because a scripted module makes a new object for each look, and addresses come again
     for path, module in modules(network):
-        for name, tensor in module.__dict__[table].items():
+        for name, tensor in _table(module, table):
             if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
+                seen[id(tensor)] = tensor
                 yield (f"{path}.{name}" if path else name), module, tensor

@@ -26,6 +26,7 @@ def details_of(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -
         return {
             "bias": any(place == 2 for place, _, _ in inputs),
             "groups": int(args[8]),
+            "channels": _folded(image, int(args[8]), memory),
             "padded": inputs[0][2].image and places.constants_everywhere(args, memory.places_of(image)),
             # Where a channel's places are known they say it; a channel of dead activations is no constant of the network.
             "constant": constant_channels(image) if inputs[0][2].image and memory.places_of(image) is None else (),
@@ -36,6 +37,13 @@ def details_of(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -
         return {"statistics": args[3] is not None}
     if name in operations.REDUCTION or name in {"avg_pool2d", "_adaptive_avg_pool2d"}:
         return _summed(name, args, inputs, memory)
+    return _of_joining(name, args)
+
+
+def _of_joining(name: str, args: Sequence[Any]) -> dict[str, Any]:
+    """Return what an operation puts beside the image's numbers, or in their place."""
+    if name == "fill":
+        return {"zeros": not bool(args[1])}
     if name == "cat":
         return {"dimension": int(args[1]) if len(args) > 1 else 0}
     return {"widths": list(args[1]), "value": float(args[2]) if len(args) > 2 else 0.0} if name == "constant_pad_nd" else {}
@@ -49,6 +57,15 @@ def _reach(name: str, args: Sequence[Any], inputs: Inputs, number: int, memory: 
         return None
     other = args[factors[1] if place == factors[0] else factors[0]]
     return reach.reach_of_product(name, args, tensor, other, memory.places_of(tensor))
+
+
+def _folded(image: Tensor, groups: int, memory: Memory) -> reach.Reach | None:
+    """Return what the channels of one group hold of the map; None where each place has channels of its own, or it cannot be told."""
+    known = memory.places_of(image)
+    if known is None or known.of.ndim < 3 or known.of.stride(1) == 0 or known.of.shape[1] == groups:
+        return None
+    ids = known.of[:1].reshape(1, groups, -1, *known.of.shape[2:])
+    return None if bool((ids == ids[:, :, :1]).all()) else reach.reach(ids.movedim(2, -1), known.sides)
 
 
 def _summed(name: str, args: Sequence[Any], inputs: Inputs, memory: Memory) -> dict[str, Any]:

@@ -17,12 +17,16 @@ from budgetnet.check.trace import Event, Trace
 from budgetnet.facts import Finding
 
 STRUCTURE = ("fully_connected", "biases", "forward_passes")
+OUTSIDE = (*STRUCTURE, "parameters")
+"""What is open where something is computed that torch does not see: that may bring any number of numbers along."""
 MANY_SCALARS = 64
 """More different Python numbers than this on the image's path look like weights written out."""
 MOST_QUESTIONS = 6
 """Truth values of the image, read into Python, up to which both answers are followed."""
 MANY_READS = 8
 """More weights read into Python than this can do what no trace shows."""
+ROUNDING = 1e-6
+"""Part of the largest value of a tensor by which another value may differ and be the same, being near zero."""
 
 
 @dataclass
@@ -68,7 +72,7 @@ class Evidence:
         self.first, self.second, self.batch = first, second, batch
         self.findings = Findings()
         self.noise: set[int] = set()
-        """Sources that are drawn anew in each pass."""
+        """Sources that are drawn anew in each pass, or that were computed from the image past torch: no numbers of the network's."""
         self.comparable = [event.name for event in first.events] == [event.name for event in second.events]
         self._compare()
 
@@ -78,8 +82,8 @@ class Evidence:
 
     def _compare(self) -> None:
         first, second, found = self.first, self.second, self.findings
-        for why in {**second.memory.unknown, **first.memory.unknown}.values():
-            found.cannot_tell(why)
+        for what, why in {**second.memory.unknown, **first.memory.unknown}.items():
+            found.cannot_tell(why, *(OUTSIDE if what == "outside" else STRUCTURE))
         if first.image_reads or first.questions > MOST_QUESTIONS:
             found.cannot_tell(
                 "The network reads the image's values into Python, so that another image may take another way through it."
@@ -93,11 +97,12 @@ class Evidence:
         for one, other in zip(first.sources.undeclared(), second.sources.undeclared(), strict=False):
             if not self.comparable or one.value is None or other.value is None or same_values(one.value, other.value):
                 continue
+            self.noise.add(one.number)
             if one.kind == "random":
-                self.noise.add(one.number)
                 found.say("The network draws random numbers in evaluation mode: its answers are not repeatable.")
             else:
-                found.cannot_tell("A tensor changes with the image without a computation that torch saw (NumPy, or plain Python).")
+                why = "A tensor changes with the image without a computation that torch saw (NumPy, or plain Python)."
+                found.cannot_tell(why, *OUTSIDE)
 
     def partner(self, event: Event) -> Event | None:
         """Return the same operation in the second trace, or None where the traces took different ways."""
@@ -117,7 +122,10 @@ class Evidence:
         if operand.values is None or not operand.content.sources or not self.comparable or operand.numbers <= 1:
             return False
         other = self.second.events[place].operands[index].values
-        same = other is not None and all(isclose(a, b, rel_tol=1e-5) for a, b in zip(operand.values, other, strict=True))
+        largest = max((abs(value) for value in operand.values[2:]), default=0.0)
+        same = other is not None and all(
+            isclose(a, b, rel_tol=1e-5, abs_tol=ROUNDING * largest) for a, b in zip(operand.values, other, strict=True)
+        )
         # All zero is what a residual branch with a zeroed last scale gives: it adds nothing, now.
         return same and operand.values[0] > 0
 

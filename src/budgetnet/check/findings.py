@@ -16,9 +16,12 @@ from budgetnet.check.reach import Reach
 from budgetnet.check.shifts import Shifts
 from budgetnet.check.trace import Event, Operand
 from budgetnet.check.words import add, where
+from budgetnet.facts import Finding
 
 MANY_PIECES = 5
 """As many products with parts of one weight tensor look like a matrix product in a loop."""
+FEW_CONSTANTS = 3
+"""As many numbers of the code may be added to parts of a map: a one, a half, an epsilon."""
 DISTANCE = frozenset({"_cdist_forward", "cdist", "_euclidean_dist"})
 
 
@@ -29,6 +32,11 @@ def examine(evidence: Evidence) -> Findings:
         examiner.look(event, evidence.weights(place, event))
     found = evidence.findings
     found.biases += examiner.shifts.pairs
+    parts = evidence.first.shifted_parts
+    if len(parts) > FEW_CONSTANTS:
+        file, line = next(iter(parts.values()))
+        what = f"{len(parts)} different numbers of the code are added to parts of a map, a bias for each."
+        found.biases.append(Finding(what=what, layer="", numbers=len(parts), file=file, line=line))
     for name in ("fully_connected", "equivalent", "biases", "shifts"):
         setattr(found, name, list(dict.fromkeys(getattr(found, name))))  # a layer that is called again says it twice
     return found
@@ -80,7 +88,7 @@ class _Examiner:
             self.shifts.bending(event, held)
         elif name in operations.SELECTION | {"embedding"} and images[0] is not event.operands[0]:
             self._lookup(event, images)
-        elif name not in operations.KNOWN:
+        elif name not in operations.KNOWN and not event.details.get("zeros"):
             self.found.cannot_tell(f"{where(event)} joins image and weights by «{name}», which is no operation known here.")
 
     def _lookup(self, event: Event, images: list[Operand]) -> None:
@@ -98,7 +106,15 @@ class _Examiner:
             what = "takes weights for its input and the image for its kernel: a matrix product"
             add(self.found.fully_connected, event, what, event.operands[0].numbers)
         image, shape = event.operands[0].geometry, event.operands[0].shape
-        if not weights[1] or image is None or not event.whole_map:
+        if not weights[1] or image is None:
+            return
+        channels = event.details["channels"]
+        if not event.whole_map and channels is not None and channels.kind == "whole":
+            what = (
+                f"sees {channels.places} positions as its channels, each with weights of its own: a fully connected layer of them"
+            )
+            add(self.found.equivalent, event, what, kernel.numbers)
+        if not event.whole_map:
             return
         # Places that are not among the spatial dimensions, nor in the batch, were folded into the channels.
         folded = image.positions * self.evidence.batch / max(prod(shape[2:]) * shape[0], 1)

@@ -11,29 +11,34 @@ from torch import nn
 from budgetnet.check import declared
 
 STIR = 0.1
+TABLES = ("_parameters", "_buffers", "_modules")
 
 
 @contextmanager
 def held(network: nn.Module) -> Iterator[None]:
     """Put back whatever a forward pass changes: modes, attributes, and the values of parameters and buffers."""
     attributes = [(module, dict(module.__dict__)) for _, module in declared.modules(network)]
-    tables = [dict(table) for module, _ in attributes for table in (module._parameters, module._buffers, module._modules)]
+    tables = [{name: dict(module.__dict__[name]) for name in TABLES if _is_plain(module, name)} for module, _ in attributes]
     tensors = [tensor for tensor in declared.tensors(network) if not nn.parameter.is_lazy(tensor)]
     values = [tensor.detach().clone() for tensor in tensors]
     try:
         yield
     finally:
-        contents = iter(tables)
-        for module, before in attributes:
+        for (module, before), contents in zip(attributes, tables, strict=True):
             module.__dict__.clear()
             module.__dict__.update(before)
-            for table in (module._parameters, module._buffers, module._modules):
-                table.clear()
-                table.update(next(contents))  # type: ignore[arg-type]
+            for name, content in contents.items():
+                module.__dict__[name].clear()
+                module.__dict__[name].update(content)
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 if not torch.equal(tensor, value):
                     tensor.copy_(value)
+
+
+def _is_plain(module: nn.Module, name: str) -> bool:
+    """Return whether the table is a dictionary of Python's; a compiled (scripted) module has views of its own, which nothing changes."""
+    return isinstance(module.__dict__.get(name), dict)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+import numpy
+
 from budgetnet.check import arithmetic
 from budgetnet.check.arithmetic import State
 from budgetnet.check.keras_config import LAYERS, OPERATIONS
@@ -21,6 +23,7 @@ RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"}
 NORMALIZATION = {"BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization"}
 JOINING = {"Matmul", "Einsum", "Tensordot", "Dot"}
 FOLDING = {"Flatten", "Reshape", "Permute", "Squeeze", "ExpandDims", "Transpose"}
+MOST_SEATS = 2**22
 KEEPING = ("Padding", "Cropping", "Dropout", "Random", "Noise")
 
 
@@ -64,7 +67,34 @@ def look(layer: Any, node: Any, inputs: Sequence[State], last: bool) -> Seen:
         seen.state = _moved(layer, word, into, out, inputs=inputs, last=last)
     if getattr(layer, "weights", None):
         seen.state = State(**{**vars(seen.state), "mixed": True})
+    if word in FOLDING:
+        seen.state = State(**{**vars(seen.state), "seats": _seats(layer, word, state, into=into, out=out, last=last)})
+    elif into != out or _is_convolution(word) or word in DENSE:
+        seen.state = State(**{**vars(seen.state), "seats": None})
     return seen
+
+
+def _seats(layer: Any, word: str, state: State, *, into: Sequence[int], out: Sequence[int], last: bool) -> Any:
+    """Return the places of a rearranged tensor's numbers; None where that is not followed."""
+    sides = _spatial(into, last)
+    if prod(into) > MOST_SEATS or len(into) < 2:
+        return None
+    seats = state.seats
+    if seats is None or seats.shape != tuple(into[1:]):
+        places = numpy.arange(prod(sides)).reshape(*sides, 1) if last else numpy.arange(prod(sides)).reshape(1, *sides)
+        seats = numpy.broadcast_to(places, into[1:])
+    if word == "Permute":
+        return seats.transpose([int(place) - 1 for place in layer.dims])
+    return None if word == "Transpose" else seats.reshape(out[1:])
+
+
+def _places_in_channels(state: State, into: Sequence[int], last: bool) -> int:
+    """Return how many places there are among the channels of one place, where these are all of the map's."""
+    if state.seats is None or state.seats.shape != tuple(into[1:]):
+        return 0
+    channels = state.seats.reshape(-1, into[-1])[0] if last else state.seats.reshape(into[1], -1)[:, 0]
+    count, places = len(numpy.unique(channels)), len(numpy.unique(state.seats))
+    return count if count == places > 1 else 0
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
@@ -145,6 +175,9 @@ def _convolution(layer: Any, word: str, into: Sequence[int], out: Sequence[int],
     if covers and folded > 1.5:
         seen_here = f"{folded:.0f} positions that were folded into its channels"
         what = f"{where} sees {seen_here}: it computes what a fully connected layer computes"
+        seen.equivalent.append(Finding(what=what, layer=layer.name, numbers=numbers))
+    elif (mixed := _places_in_channels(seen.state, into, last)) and int(getattr(layer, "groups", 1)) == 1 and "Depth" not in word:
+        what = f"{where} sees {mixed} positions as its channels, each with weights of its own: a fully connected layer of them"
         seen.equivalent.append(Finding(what=what, layer=layer.name, numbers=numbers))
     elif covers and prod(sides) > 1:
         shown = "×".join(str(side) for side in sides)

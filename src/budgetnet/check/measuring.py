@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from budgetnet.check import declared, operations
 from budgetnet.check.behaviour import observe
 from budgetnet.check.counting import count
-from budgetnet.check.evidence import Evidence, Findings
+from budgetnet.check.evidence import OUTSIDE, Evidence, Findings
 from budgetnet.check.findings import examine
 from budgetnet.check.holding import held, random_numbers_held
 from budgetnet.check.passes import count_passes
@@ -74,6 +74,7 @@ def measure(network: nn.Module, *, name: str, input_shape: tuple[int, int, int])
         notes=tuple(found.notes),
         hidden=tuple(found.hidden),
         unused=tuple(found.unused),
+        uncounted=found.blind.get("parameters", ""),
         peak_activation_bytes=seen.peak_activation_bytes,
         receptive_field=max((row.receptive_field for row in rows if row.receptive_field is not None), default=None),
         output=seen.output,
@@ -177,7 +178,8 @@ def _look_at_output(trace: Trace, output: object, found: Findings) -> int | None
         return None
     answer = tensors[0]
     if not trace.memory.content_of(answer).image:
-        found.cannot_tell("The network's answer cannot be followed back to the image: it leaves torch on the way, or ignores it.")
+        why = "The network's answer cannot be followed back to the image: it leaves torch on the way, or ignores it."
+        found.cannot_tell(why, *OUTSIDE)
     if answer.ndim < 2 or answer.shape[0] != BATCH or prod(answer.shape[1:]) != answer.shape[1]:
         found.say(f"The answer for {BATCH} images has the shape {tuple(answer.shape)}: the number of classes is not known.")
         return None

@@ -26,8 +26,11 @@ from budgetnet.check.sources import Sources
 from budgetnet.check.trails import Trail
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
+MANY_VALUES = 64
+"""More different numbers than this in a kernel that the code computes are weights, wherever they come from."""
 WRITES = frozenset({"copy", "index_put", "slice_scatter", "select_scatter", "index_copy", "scatter"})
 """They put their operand into memory that was there before."""
+COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 TORCH = str(Path(torch.__file__).resolve().parent)
 
 
@@ -41,6 +44,8 @@ class Content:
     """Sources that a convolution or matrix product has mixed the image with."""
     geometry: Geometry | None = None
     """Of what was last written here, for tensors that are read through another view than they were written by."""
+    seal: tuple[int, int] | None = None
+    """A sum over the memory as the last operation left it."""
     reference: StorageWeakRef | None = None
     """Keeps the address from being given away while the trace runs."""
 
@@ -55,10 +60,12 @@ class Memory:
         self._contents: dict[int, Content] = {}
         self._geometries, self._places, self._trails = WeakIdKeyDictionary(), WeakIdKeyDictionary(), WeakIdKeyDictionary()
         self._remember(images, Content(image=True))
+        self._contents[images.untyped_storage()._cdata].seal = _seal(images)
         self._geometries[images], self._places[images] = geometry.of_image(images.shape), places.of_image(images)
 
     def content_of(self, tensor: Tensor) -> Content:
         """Return what the tensor's memory depends on; memory never seen before is a source of its own."""
+        tensor = stored(tensor)
         try:
             known = self._contents.get(tensor.untyped_storage()._cdata)
         except (NotImplementedError, RuntimeError):
@@ -97,6 +104,27 @@ class Memory:
         found: Trail = self._trails.get(tensor, trails.NONE)  # type: ignore[no-untyped-call]
         return found
 
+    def look(self, tensors: Sequence[Tensor]) -> None:
+        """Note where memory that depends on the image is not as the last operation left it: something else has written there."""
+        for tensor in tensors:
+            content = self.content_of(tensor)
+            if content.image and content.seal is not None and content.seal != _seal(tensor):
+                why = "A tensor was written into between two operations, past torch (NumPy, or plain Python)."
+                self.unknown.setdefault("outside", why)
+
+    def adopt(self, tensors: Sequence[Tensor]) -> None:
+        """Make sources of those that are kernels made by a formula, of many values that differ, where one of them is the image.
+
+        A few values again and again (a blur, the cosines of one side of a map) are structure.
+        """
+        contents = [self.content_of(tensor) for tensor in tensors]
+        for tensor, content in zip(tensors, contents, strict=True):
+            made = not content.image and not content.sources and operations.is_floating(tensor) and tensor.layout == torch.strided
+            if made and any(one.image for one in contents) and operations.different_values(tensor) > MANY_VALUES:
+                source = self.sources.constant(tensor)
+                source.file, source.line = user_line()
+                content.sources = frozenset({source.number})
+
     def _remember(self, tensor: Tensor, content: Content) -> None:
         storage = tensor.untyped_storage()
         content.reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
@@ -130,6 +158,8 @@ class Memory:
                 found = self._weighted(name, geometry.after(name, args, geometries, tensor), before, tensor)
                 self._geometries[tensor] = content.geometry = found
                 self._follow(func, name, args, before, tensor, number)
+            if content.image:
+                content.seal = _seal(tensor)
 
     def _follow(
         self, func: Any, name: str, args: Sequence[Any], before: Sequence[tuple[int, Tensor, Content]], output: Tensor, number: int
@@ -145,6 +175,7 @@ class Memory:
         self._trails[output] = trails.after(name, args, [(tensor, self.trail_of(tensor)) for tensor in images], others, output)
 
     def _join(self, tensor: Tensor, new: Content) -> Content:
+        tensor = stored(tensor)
         try:
             known = self._contents.get(tensor.untyped_storage()._cdata)
         except (NotImplementedError, RuntimeError):
@@ -179,10 +210,29 @@ class Memory:
         return after
 
 
+def stored(tensor: Tensor) -> Tensor:
+    """Return the tensor whose memory holds the numbers: of a sparse one its values, else itself."""
+    if tensor.layout == torch.sparse_coo:
+        return tensor._values()
+    if tensor.layout in COMPRESSED:
+        return tensor.values()
+    return tensor
+
+
+def _seal(tensor: Tensor) -> tuple[int, int] | None:
+    """Return two sums over the tensor's whole memory, one of them sensitive to order; None where it cannot be looked at."""
+    try:
+        memory = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(stored(tensor).untyped_storage())
+        words = memory.view(torch.int32) if len(memory) % 4 == 0 else memory
+        return int(words.sum()), int((words[1:] ^ words[:-1]).sum())
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
 def _only_zeros(name: str, before: Sequence[tuple[int, Tensor, Content]]) -> bool:
     """Return whether this is weights times zeros that the code wrote: zeros, whatever the weights become, and no numbers of its own."""
     products = (operations.CONVOLUTION | operations.MATRIX | operations.PRODUCT) - operations.ADDS_FIRST - operations.RECURRENT
-    plain = [tensor for _, tensor, content in before if not content.sources]
+    plain = [stored(tensor) for _, tensor, content in before if not content.sources]
     return name in products and len(before) == 2 and len(plain) == 1 and not bool(plain[0].any())
 
 

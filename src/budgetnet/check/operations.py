@@ -27,11 +27,11 @@ ATTENTION = frozenset(
 )
 MATRIX = (
     frozenset({"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "addr", "_trilinear", "_addmm_activation"})
-    | {"linear", "mkldnn_linear", "_int_mm", "_scaled_mm", "_weight_int8pack_mm", "_weight_int4pack_mm"}
+    | {"_sparse_addmm", "linear", "mkldnn_linear", "_int_mm", "_scaled_mm", "_weight_int8pack_mm", "_weight_int4pack_mm"}
     | RECURRENT
     | ATTENTION
 )
-ADDS_FIRST = frozenset({"addmm", "baddbmm", "addbmm", "addmv", "addr", "_addmm_activation"})
+ADDS_FIRST = frozenset({"addmm", "baddbmm", "addbmm", "addmv", "addr", "_addmm_activation", "_sparse_addmm"})
 """Matrix products whose first operand is added to the product."""
 BATCH_NORMALIZATION = frozenset(
     {
@@ -171,14 +171,28 @@ def is_floating(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def fingerprint(tensor: Tensor) -> tuple[float, float]:
-    """Return two sums over the values, enough to tell whether a tensor changed between two images."""
+SINGLE_VALUES = 64
+"""How many values of a tensor are compared one by one."""
+
+
+def fingerprint(tensor: Tensor) -> tuple[float, ...]:
+    """Return two sums over the values and some of them, enough to tell whether a tensor changed between two images.
+
+    Sums alone would not do: shares of classes always add up to one, and hardly differ before training.
+    """
     values = tensor.detach().to(torch.float64 if not tensor.is_complex() else torch.complex128)
     if values.is_complex():
         values = torch.view_as_real(values)
     flat = values.reshape(-1)
     places = torch.arange(1, flat.numel() + 1, dtype=torch.float64, device=flat.device)
-    return float(flat.abs().sum()), float((flat * (places % 97 + 1)).sum())
+    single = flat[:: max(1, flat.numel() // SINGLE_VALUES)][:SINGLE_VALUES].tolist()
+    return float(flat.abs().sum()), float((flat * (places % 97 + 1)).sum()), *single
+
+
+def different_values(tensor: Tensor) -> int:
+    """Return how many different values the tensor holds, to four digits after the point."""
+    values = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    return int(values.to(torch.float32).mul(1e4).round().unique().numel())  # type: ignore[no-untyped-call]
 
 
 def extremes(tensor: Tensor) -> tuple[float, float]:

@@ -59,6 +59,7 @@ LEFT_AND_RIGHT = {
     "mv": (0, 1),
     "addmm": (1, 2),
     "_addmm_activation": (1, 2),
+    "_sparse_addmm": (1, 2),
     "baddbmm": (1, 2),
     "addbmm": (1, 2),
     "addmv": (1, 2),

@@ -36,6 +36,8 @@ class Source:
     """Whether it took part in an operation with the image."""
     alone: bool = False
     """Whether it met the image without a parameter: a running mean does so, the helper of a parametrization does not."""
+    helps: bool = False
+    """Whether training moves it, and weights are computed with it: the helper of a parametrization."""
     kernel: bool = False
     """Whether it was, by itself, the kernel of a convolution or the matrix of a product."""
     value: Tensor | None = None
@@ -63,7 +65,8 @@ class Sources:
         self.declared = len(self.all)
 
     def _add(self, kind: Kind, name: str, tensor: Tensor, owner: nn.Module | None = None) -> Source:
-        source = Source(len(self.all), kind, name, tensor.detach(), owner, tensor.requires_grad and kind == "parameter")
+        plain = tensor.int_repr() if tensor.is_quantized else tensor.detach()
+        source = Source(len(self.all), kind, name, plain, owner, tensor.requires_grad and kind == "parameter")
         source.learned = tensor.requires_grad and kind == "constant"
         self.all.append(source)
         return source

@@ -33,7 +33,7 @@ class Operand:
     geometry: Geometry | None
     numbers: int
     floating: bool
-    values: tuple[float, float] | None = None
+    values: tuple[float, ...] | None = None
     """Of operands that depend on the image where a weight may stand: to be compared between two images."""
     trail: Trail = trails.NONE
     view: tuple[int, ...] = ()
@@ -68,6 +68,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.rows = Rows(network)
         self.events: list[Event] = []
         self.scalars: set[float] = set()
+        self.shifted_parts: dict[float, tuple[str | None, int | None]] = {}
+        """Python numbers that were added to a part of what a layer gave, and where."""
         self.weight_reads = 0
         self.image_reads = 0
         self.questions = 0
@@ -85,6 +87,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             with self:
                 output = network(self.images)
+            self.memory.look(operations.tensors_in(output))
             contents = [self.memory.content_of(tensor) for tensor in operations.tensors_in(output)]
             if any(content.image for content in contents):
                 met = (source.number for source in self.sources.all if source.met)
@@ -131,6 +134,9 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name = f"{func.namespace}.{name}"
         inputs = [(place, tensor) for place, value in enumerate(args) for tensor in operations.tensors_in(value)]
         inputs += [(len(args), tensor) for tensor in operations.tensors_in(kwargs)]
+        self.memory.look([tensor for _, tensor in inputs])
+        if name in operations.CONVOLUTION | operations.MATRIX:
+            self.memory.adopt([tensor for _, tensor in inputs])
         before = [(place, tensor, self.memory.content_of(tensor)) for place, tensor in inputs]
         operands = self._operands(name, before) if any(content.image for _, _, content in before) else []
         written = [] if not func._schema.is_mutable else _written(func, args, kwargs)
@@ -158,7 +164,9 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             held = Content(content.image, content.sources, content.mixed)  # later writes must not reach back
             one = Operand(tuple(tensor.shape), held, self.memory.geometry_of(tensor), tensor.numel(), floating, values)
             one.trail = self.memory.trail_of(tensor)
-            one.view = () if content.image else (tensor.data_ptr(), *tensor.shape, *tensor.stride())
+            one.view = (
+                () if content.image or tensor.layout != torch.strided else (tensor.data_ptr(), *tensor.shape, *tensor.stride())
+            )
             operands.append(one)
         return operands
 
@@ -189,6 +197,10 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.scalars.update(
             value for value in args if isinstance(value, float) and name in operations.PRODUCT | operations.ADDITION
         )
+        if name in {"add", "sub", "rsub"} and operands[0].content.mixed and _is_part(before[0][1]):
+            for value in args:
+                if isinstance(value, int | float) and value:
+                    self.shifted_parts.setdefault(float(value), user_line())
         interesting = shaped or joined or name in operations.ADDITION | {"cat", "constant_pad_nd"}
         lifted = name in trails.LOGARITHM and any(operand.trail.lifted for operand in operands)
         if not interesting and not lifted:
@@ -231,6 +243,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         source.met = source.met or floating or not indexing
         if source.value is None and source.kind in {"constant", "random"}:
             source.value = source.tensor.clone()
+
+
+def _is_part(tensor: Tensor) -> bool:
+    """Return whether the tensor sees only a part of its memory."""
+    return tensor.layout == torch.strided and tensor.numel() * tensor.element_size() < tensor.untyped_storage().nbytes()
 
 
 def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:

@@ -24,6 +24,7 @@ AUDIT_SHARE = 0.5
 """Of the time limit; the check has what the audit leaves."""
 LEAST_SECONDS = 1.0
 NO_NETWORK = "There is no network among its files, so nothing was measured."
+NOTHING = "It holds no network and no text: nothing can be graded."
 OF_A_RUN = (
     "The facts are those of the hand-in's own run directory, which its author could have written by hand: "
     "`budgetnet judge DIR --again` measures them anew."
@@ -100,6 +101,7 @@ def _row(hand_in: HandIn, contents: Contents, rules: Rules, audit: Asked, check:
     told = None if mismatch else best
     without = check.problem or (NO_NETWORK if not contents.has_network else "")
     clauses = tuple(_clause(base, told) for base in _bases(rules.contract, checked, without))
+    problem = check.problem or (NOTHING if not contents.has_network and not contents.texts else None)
     states = {clause.state for clause in clauses}
     verdict: RowVerdict = "broken" if "broken" in states else "unproven" if "unproven" in states else "met"
     findings = [*_graded(checked.findings if checked else (), "check", hand_in)]
@@ -111,8 +113,8 @@ def _row(hand_in: HandIn, contents: Contents, rules: Rules, audit: Asked, check:
     return Row(
         hand_in=hand_in.name,
         kind="text" if not contents.has_network else hand_in.kind,
-        verdict="failed" if check.problem else verdict,
-        problem=check.problem,
+        verdict="failed" if problem else verdict,
+        problem=problem,
         clauses=clauses,
         parameters=counts,
         multiply_accumulates=checked.facts.network.multiply_accumulates if checked else None,

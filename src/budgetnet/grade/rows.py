@@ -133,8 +133,9 @@ Ranked = tuple[int | None, Row]
 def ranked(rows: Iterable[Row]) -> list[Ranked]:
     """Return the rows in order, each with its rank; equal rows share one, and a failed row has none.
 
-    Met comes first, then fewer broken clauses, fewer that nothing shows, fewer unproven ones, fewer doubts about its text, and last
-    fewer parameters. Names decide only which of two equal rows stands above the other.
+    Met comes first, and what holds no network last of those with a rank; then fewer broken clauses, fewer that nothing shows,
+    fewer unproven ones, fewer doubts about its text, and last fewer parameters. Names decide only which of two equal rows stands
+    above the other.
     """
     ordered = sorted(rows, key=lambda row: (_merit(row), row.hand_in))
     result: list[Ranked] = []
@@ -151,4 +152,4 @@ def ranked(rows: Iterable[Row]) -> list[Ranked]:
 def _merit(row: Row) -> tuple[float, ...]:
     nothing = sum(clause.state == "unproven" and not clause.shown for clause in row.clauses)
     size = row.parameters.total if row.parameters else float("inf")
-    return (row.verdict == "failed", row.verdict != "met", row.broken, nothing, row.unproven, row.doubts, size)
+    return (row.verdict == "failed", row.verdict != "met", row.kind == "text", row.broken, nothing, row.unproven, row.doubts, size)

@@ -6,6 +6,7 @@ here, from answers to images whose labels the child never sees.
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 from collections.abc import Callable, Iterable
@@ -108,8 +109,11 @@ def _plain(task: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def _zoo(text: str, input_shape: str | None) -> Checked:
-    from budgetnet.checking import network_facts
-
+    gc.disable()  # an import makes many objects and no rubbish: looking for it costs a tenth of torch's start
+    try:
+        from budgetnet.checking import network_facts
+    finally:
+        gc.enable()
     facts = network_facts(text, input_shape or USUAL_INPUT)
     return Checked(text, Facts(network=facts), facts.notes)
 

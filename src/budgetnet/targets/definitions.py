@@ -29,6 +29,8 @@ class Candidate:
     line: int
     calls: list[ast.Call] = field(default_factory=list)
     """The places outside of definitions where it is called."""
+    elsewhere: list[ast.Call] = field(default_factory=list)
+    """The same in other files of its folder."""
 
 
 def candidates(statements: Sequence[Statement], calls: Sequence[ast.Call]) -> list[Candidate]:
@@ -42,10 +44,21 @@ def candidates(statements: Sequence[Statement], calls: Sequence[ast.Call]) -> li
     if classes:
         roots = _roots(classes, [*classes.values()])
         called = [candidate for candidate in roots if candidate.calls]
-        return called if len(called) == 1 else roots
+        return called if len(called) == 1 else _whole(variables, roots) if len(roots) > 1 else roots
     if functions:
-        return _roots(functions, [*functions.values()])
+        return _whole(variables, _roots(functions, [*functions.values()]))
     return list(variables.values())
+
+
+def _whole(variables: dict[str, Candidate], roots: list[Candidate]) -> list[Candidate]:
+    """Return the one variable that all of `roots` are only parts of (`nn.Sequential(block(1, 8), head())`), else `roots`."""
+    names = {root.name for root in roots}
+    found = []
+    for one in variables.values():
+        called = {_last(item.func) for item in ast.walk(one.statement.node) if isinstance(item, ast.Call)}
+        if called & {*BUILDERS} and names <= {*one.statement.needs}:
+            found.append(one)
+    return found if len(found) == 1 else roots
 
 
 def parents_of(statements: Sequence[Statement], calls: Sequence[ast.Call], found: Sequence[Candidate]) -> list[Candidate]:
@@ -72,7 +85,7 @@ def wrapping(statements: Sequence[Statement], name: str) -> list[Candidate]:
     """Return the variables in which the class `name` is only a part, or whose object is changed after it was made."""
     classes = _classes(statements)
     variables = _variables(statements, classes, _functions(statements, classes))
-    changed = {changed for statement in statements if not isinstance(statement.node, ast.Expr) for changed in statement.changes}
+    changed = {changed for statement in statements for changed in statement.changes}
     found = []
     for one in variables.values():
         called = {_last(item.func) for item in ast.walk(one.statement.node) if isinstance(item, ast.Call)}

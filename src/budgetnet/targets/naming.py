@@ -99,6 +99,8 @@ def _is_file(path: Path) -> bool:
 def _existing(path: Path) -> Path:
     if not _is_file(path):
         raise InputError(f"{path}: no such file.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty (0 bytes).")
     largest = LARGEST_FILE[KINDS[path.suffix.lower()]]
     if path.stat().st_size > largest:
         raise InputError(f"{path}: is larger than the {largest // 2**20} MiB that a {path.suffix} file may have here.")

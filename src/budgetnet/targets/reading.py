@@ -46,7 +46,8 @@ def _python(path: Path) -> Source:
         tree = ast.parse(content, filename=str(path))
         text = content.decode("utf-8", "replace")
     except SyntaxError as error:
-        raise InputError(f"{path.name}, line {error.lineno}: is not valid Python: {error.msg}.") from None
+        where = f"{path.name}, line {error.lineno}" if error.lineno else path.name
+        raise InputError(f"{where}: is not valid Python: {error.msg}.") from None
     except (ValueError, MemoryError, RecursionError) as error:
         raise InputError(f"{path.name}: cannot be read as Python ({error or type(error).__name__}).") from None
     return Source(path, [(str(path), tree)], text)

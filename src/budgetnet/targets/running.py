@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from budgetnet.errors import InputError, did_you_mean
+from budgetnet.targets.absent import stand_in
 from budgetnet.targets.definitions import Candidate
+from budgetnet.targets.packages import package_of
 from budgetnet.targets.statements import Statement
 
 MODULE = "budgetnet_hand_in"
@@ -64,21 +66,31 @@ def run_statements(statements: Sequence[Statement], path: Path) -> dict[str, Any
     spec = importlib.machinery.ModuleSpec(MODULE, None, origin=str(path))
     module = module_from_spec(spec)
     module.__file__ = str(path)
+    module.__package__ = package_of(path, (statement.node for statement in statements)) or module.__package__
     sys.modules[MODULE] = module
     sys.path.insert(0, str(path.parent))
-    # One code object for each file or cell in a row; within a row the order is that of the file.
+    # One code object for each import, and for each file or cell in a row; within a row the order is that of the file.
     rows: list[list[Statement]] = []
     for statement in statements:
-        if rows and rows[-1][0].file == statement.file:
+        if rows and rows[-1][0].file == statement.file and not _imports(statement) and not _imports(rows[-1][-1]):
             rows[-1].append(statement)
         else:
             rows.append([statement])
-    for row in rows:
-        tree = ast.Module(body=[statement.node for statement in row], type_ignores=[])
-        try:
-            _Statements(compile(tree, row[0].file, "exec", dont_inherit=True)).exec_module(module)
-        except BaseException as error:
-            raise InputError(f"{path.name}: {place_of(error, path)}fails while it is read: {words_of(error)}") from error
+    arguments, sys.argv = sys.argv, [str(path)]  # as where the file is run with none
+    try:
+        for row in rows:
+            tree = ast.Module(body=[statement.node for statement in row], type_ignores=[])
+            try:
+                _Statements(compile(tree, row[0].file, "exec", dont_inherit=True)).exec_module(module)
+            except ModuleNotFoundError as error:
+                names = stand_in(row[0].node, str(error.name))
+                if not names:
+                    raise
+                vars(module).update(names)
+    except BaseException as error:
+        raise InputError(f"{path.name}: {place_of(error, path)}fails while it is read: {words_of(error)}") from error
+    finally:
+        sys.argv = arguments
     return vars(module)
 
 
@@ -101,6 +113,10 @@ def _offer_keras(statements: Sequence[Statement]) -> None:
     for part in OLD_LAYERS:
         sys.modules[f"tensorflow.keras.layers.{part}"] = keras.layers
     sys.modules["tensorflow.keras"] = keras
+
+
+def _imports(statement: Statement) -> bool:
+    return isinstance(statement.node, ast.Import | ast.ImportFrom)
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -158,11 +174,12 @@ def _guessed(
         required = [p for p in inspect.signature(build).parameters.values() if p.default is p.empty and p.kind not in {2, 4}]
     except (TypeError, ValueError):
         return [], {}, []
-    for call in candidate.calls:
+    for call in [*candidate.calls, *candidate.elsewhere]:
         literal = _literal(call, names)
         if literal is not None and (literal[0] or literal[1]):
             shown = ", ".join([*(repr(value) for value in literal[0]), *(f"{k}={v!r}" for k, v in literal[1].items())])
-            return literal[0], literal[1], [f"Built as the file itself does, line {call.lineno}: {candidate.name}({shown[:120]})."]
+            who = "the file itself" if call in candidate.calls else "another file of the folder"
+            return literal[0], literal[1], [f"Built as {who} does, line {call.lineno}: {candidate.name}({shown[:120]})."]
     keywords: dict[str, Any] = {}
     for parameter in required:
         lowered = parameter.name.lower()
@@ -205,6 +222,11 @@ def words_of(error: BaseException) -> str:
         return "it asks for more memory than it may have."
     if isinstance(error, ModuleNotFoundError):
         return f"it imports {error.name!r}, which is not installed."
+    if isinstance(error, SystemExit):
+        wanted = ", as where it waits for arguments of a command line" if error.code == 2 else ""
+        return f"it ends its own program (SystemExit{wanted})."
+    if isinstance(error, KeyboardInterrupt):
+        return "it interrupts its own program (KeyboardInterrupt)."
     reason = " ".join(str(error).split())[:300].rstrip(".")
     return f"{type(error).__name__}: {reason}." if reason else f"{type(error).__name__}."
 

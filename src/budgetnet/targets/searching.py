@@ -5,6 +5,7 @@ What only supports a hand-in (tests, environments, hidden folders, copies of not
 
 from __future__ import annotations
 
+import ast
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Chosen:
     path: Path
     name: str
     why: str
+    calls: tuple[ast.Call, ...] = ()
+    """Where other files of the folder make it."""
 
 
 def the_one_in(folder: Path, label: str) -> Chosen:
@@ -41,13 +44,27 @@ def the_one_in(folder: Path, label: str) -> Chosen:
     if len(rest) == 1:
         path, name = rest[0]
         where = path.relative_to(folder).as_posix() + (f":{name}" if name else "")
-        return Chosen(word, path, name, f"The network that was found in the folder: {where}.")
+        why = f"The network that was found in the folder: {where}."
+        return Chosen(word, path, name, why, _calls_of(name, folder, label, beside=path) if word == "python" else ())
     if rest:
         listed = ", ".join(path.relative_to(folder).as_posix() + (f":{name}" if name else "") for path, name in rest[:SHOWN])
         more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
         raise InputError(f"{label}: which network is meant? Name one of {listed}{more}.")
     beside = f" ({problems[0].rstrip('.')})" if problems else ""
     raise InputError(f"{label}: no network was found in this folder{beside}.")
+
+
+def _calls_of(name: str, folder: Path, label: str, *, beside: Path) -> tuple[ast.Call, ...]:
+    """Return where files other than `beside` make the network of that name: a training script says with which arguments."""
+    calls: list[ast.Call] = []
+    for path in _files(folder, label):
+        if path != beside and KINDS[path.suffix.lower()] in {"python", "notebook"}:
+            try:
+                found = main_calls(read(path).trees)
+            except InputError:
+                continue
+            calls += [call for call in found if name in {getattr(call.func, "id", ""), getattr(call.func, "attr", "")}]
+    return tuple(calls)
 
 
 def networks_of_folder(folder: Path, label: str) -> tuple[str, list[Found], list[str]]:

@@ -24,6 +24,18 @@ SETTINGS = (
     "insert",
 )
 """Calls on an imported module that later definitions may rest on."""
+CHANGING = {
+    *SETTINGS,
+    *("add", "extend", "update", "setdefault", "pop", "remove", "add_argument", "set_defaults"),
+    *("add_module", "register_module", "register_buffer", "register_parameter"),
+    *("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"),
+}
+"""Methods that change the object they are called on: a list, a parser of arguments, a network."""
+WRAPPING = {
+    *("weight_norm", "spectral_norm", "register_parametrization", "remove_parametrizations", "orthogonal"),
+    *("l1_unstructured", "random_unstructured", "ln_structured", "random_structured", "custom_from_mask", "identity"),
+}
+"""Functions of torch that change the layer they are given."""
 
 
 @dataclass
@@ -129,9 +141,11 @@ def _changed_by(node: ast.stmt) -> set[str]:
     call = node.value
     if isinstance(call.func, ast.Name) and call.func.id in {"setattr", "delattr"} and call.args:
         return {_root(call.args[0])}
+    word = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
+    if word in WRAPPING and call.args:
+        return {_root(call.args[0])}
     # What a call on an object changes is the object; a call on a library's module mostly changes nothing that matters.
-    changes = isinstance(call.func, ast.Attribute) and call.func.attr in {*SETTINGS, "add", "add_module", "register_buffer"}
-    return {_root(call.func)} if changes else set()
+    return {_root(call.func)} if isinstance(call.func, ast.Attribute) and word in CHANGING else set()
 
 
 def _root(node: ast.AST) -> str:

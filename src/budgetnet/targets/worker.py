@@ -17,7 +17,7 @@ from torch import nn
 from budgetnet.check import measure
 from budgetnet.errors import InputError, did_you_mean
 from budgetnet.facts import Finding, NetworkFacts
-from budgetnet.targets import guessing, running
+from budgetnet.targets import absent, guessing, running
 from budgetnet.targets.answers import predictions
 from budgetnet.targets.definitions import Candidate, builders, candidates, wrapping
 from budgetnet.targets.keras_model import is_keras, keras_facts
@@ -45,6 +45,8 @@ class Work:
     keywords: dict[str, Any] = field(default_factory=dict)
     input_shape: list[int] | None = None
     weights: str | None = None
+    calls: tuple[ast.Call, ...] = ()
+    """Where files beside the network's own make it."""
     images: str | None = None
     """A `.npy` file of uint8 images (N, C, H, W) to be answered."""
 
@@ -56,19 +58,25 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
     before, unchanged = marks(), refuse_changes
     try:
         result = _result(job)
-    except Exception:
+    except (SystemExit, KeyboardInterrupt) as error:
         unchanged(before, job.label)
-        raise
+        raise InputError(f"{job.label}: cannot be run: {running.words_of(error)}") from error
+    except Exception as error:
+        unchanged(before, job.label)
+        if isinstance(error, InputError | MemoryError):
+            raise
+        raise InputError(f"{job.label}: could not be followed to its end: {running.words_of(error)}") from error
     unchanged(before, job.label)
     return {**result, "path": job.path}
 
 
 def _result(job: Work) -> dict[str, Any]:
     notes: list[str] = []
+    absent.USED.clear()
     if job.kind == "folder":
         chosen = the_one_in(Path(job.path), job.label)
         notes.append(chosen.why)
-        job.kind, job.path, job.name = chosen.kind, str(chosen.path), chosen.name
+        job.kind, job.path, job.name, job.calls = chosen.kind, str(chosen.path), chosen.name, chosen.calls
     if job.kind == "keras":
         from budgetnet.targets.keras_model import facts_of_file
 
@@ -78,7 +86,14 @@ def _result(job: Work) -> dict[str, Any]:
 
         result = facts_of_onnx(job)
     else:
-        result = _source(job)
+        try:
+            result = _source(job)
+        except InputError as error:
+            if said := absent.remark():
+                raise InputError(f"{error}{said}") from error
+            raise
+        if said := absent.remark():
+            notes.append(f"{said.strip()} Stand-ins took its place, which compute nothing.")
     return {**result, "notes": [*notes, *result["notes"]]}
 
 
@@ -114,6 +129,7 @@ def _keras(network: Any, source: Source, candidate: Candidate, job: Work, notes:
 def _network(source: Source, job: Work) -> tuple[Any, Candidate, list[str]]:
     """Return the network, what it was built by, and what a reader should know."""
     candidate = choose(source, job.name, job.label)
+    candidate.elsewhere = [*job.calls]
     statements = statements_of(source.trees)
     wider = [] if job.name or candidate.kind != "class" else wrapping(statements, candidate.name)
     said = []
