@@ -173,7 +173,7 @@ def test_the_better_stands_above_the_worse(graded: Graded) -> None:
     rank = {row.hand_in: rank for rank, row in graded.rows}
     assert rank["shown"] == 1
     assert rank["book.ipynb"] == rank[FORMULA] == rank[HOSTILE_SHOWN] == rank["flooding"] == 2, "equal ones share a rank"
-    assert place["book.ipynb"] < place["text.md"] < place["denied"] < place["dense"] < place["hanging"]
+    assert place["book.ipynb"] < place["denied"] < place["dense"] < place["text.md"] < place["hanging"]
     assert rank["hanging"] is None
 
 

@@ -78,7 +78,7 @@ def test_a_script_s_parser_of_arguments_gives_its_defaults(tmp_path: Path) -> No
 def test_a_package_s_relative_imports_and_the_script_beside_it_are_understood(tmp_path: Path) -> None:
     package = tmp_path / "model"
     package.mkdir()
-    (package / "__init__.py").write_text("from .net import Net\nCLASSES = 10\n")
+    (package / "__init__.py").write_text("CLASSES = 10\nfrom .net import Net\n")
     (package / "sizes.py").write_text("WIDTH = 4\n")
     imports = "from torch import nn\nfrom .sizes import WIDTH\nfrom . import CLASSES\n"
     (package / "net.py").write_text(imports + NET.replace("10", "CLASSES"))
