@@ -17,7 +17,7 @@ TUNING = "\n".join(
 )
 
 
-def audited(folder: Path, text: str, name: str = "README.md") -> tuple[list[str], list[tuple[int, float]]]:
+def audited(folder: Path, text: str, name: str = "README.md") -> tuple[list[str], list[tuple[int, float | None]]]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     result = audit_file(path)
