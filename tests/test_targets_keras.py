@@ -115,7 +115,7 @@ GAP = layers.GlobalAveragePooling2D
         (lambda: sequential(convolution(2, 3), convolution(10, 51, padding="same"), GAP()), (0, 1, 0, 1)),
         (lambda: sequential(convolution(2, 3), convolution(10, 25), GAP()), (0, 0, 0, 1)),
         (lambda: sequential(convolution(2, 3), layers.Reshape((1, 1, 1352)), convolution(10, 1), layers.Flatten()), (0, 1, 0, 1)),
-        (lambda: sequential(convolution(2, 3), layers.GlobalAveragePooling2D(keepdims=True), convolution(10, 1)), (0, 0, 0, 1)),
+        (lambda: sequential(convolution(2, 3), layers.GlobalAveragePooling2D(keepdims=True), convolution(10, 1)), (0, 1, 0, 1)),
         (lambda: sequential(layers.EinsumDense("bhwc,cd->bhwd", (28, 28, 4)), GAP()), (1, 0, 0, 1)),
         (lambda: sequential(layers.Reshape((28, 28)), layers.LSTM(8)), (1, 0, 1, 1)),
         (lambda: sequential(convolution(8, 4, strides=4), *tokens(), layers.Conv1D(9, 1, use_bias=False)), (0, 1, 0, 1)),

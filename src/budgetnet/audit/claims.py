@@ -82,7 +82,7 @@ TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 OWNER = re.compile(r"\b(train(?:ing)?(?= (?:set|acc|score|loss|-))|test(?:ing)?|val(?:idation)?)\b", re.IGNORECASE)
 AFTER_TRAINING = re.compile(r"\s{0,3}%?\s{0,3}(?:on (?:the )?)?train", re.IGNORECASE)
 ONE_CLASS = re.compile(
-    r"(?:\bclass(?:es)?\b|\bdigits?\b|\blabel\b)\W{0,4}[\w/-]{1,14}\W{0,4}(?:\(\w{1,12}\)\W{0,3})?(?:accuracy|acc|has|is|at|gets)?\W{0,6}$"
+    r"(?:\bclass(?:es)?\b|\bdigits?\b|\blabel\b)\W{0,12}[\w/-]{1,14}\W{0,4}(?:\(\w{1,12}\)\W{0,3})?(?:accuracy|acc|has|is|at|gets)?\W{0,6}$"
     r"|\b(?:accuracy|acc|precision|recall)\s(?:of|for)\s{1,12}(?:the\s)?['\"]?(?:\d|(?!the\b|our\b|my\b|this\b|test|val|train|net|model|final)"
     r"[\w/-]{2,14})['\"]?(?:s\b)?\s{0,12}[:=]\s{0,12}$",
     re.IGNORECASE,

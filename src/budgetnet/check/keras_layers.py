@@ -184,7 +184,8 @@ def _convolution(layer: Any, word: str, into: Sequence[int], out: Sequence[int],
         what = f"{where} sees its whole {shown} input map: it computes what a fully connected layer computes"
         seen.equivalent.append(Finding(what=what, layer=layer.name, numbers=numbers))
     elif covers:
-        seen.notes.append(f"{where} is a 1×1 convolution on a single position: no fully connected layer by its operation.")
+        what = f"{where} is a convolution on a single position: it computes what a fully connected layer of that vector computes"
+        seen.equivalent.append(Finding(what=what, layer=layer.name, numbers=numbers))
     seen.state = arithmetic.slid(seen.state, kernel, strides, dilations, outputs, up=up)
 
 

@@ -108,18 +108,15 @@ def _convolution(
     work = prod(into if up else out) * prod(kernel.shape[1:])
     if not up and arithmetic.covers(sides, kernel=size, strides=strides, before=pads, dilations=dilations, outputs=outputs):
         folded = state.positions / max(prod(sides), 1)
-        if folded > 1.5 or prod(sides) > 1:
-            seen = (
-                f"{folded:.0f} positions that were folded into its channels"
-                if folded > 1.5
-                else f"its whole {'×'.join(map(str, sides))} input map"
+        if folded > 1.5:
+            said = (
+                f"sees {folded:.0f} positions that were folded into its channels: it computes what a fully connected layer computes"
             )
-            what = f"{label} ({name}) sees {seen}: it computes what a fully connected layer computes"
-            _found(walk.equivalent, label, what, kernel.numbers)
+        elif prod(sides) > 1:
+            said = f"sees its whole {'×'.join(map(str, sides))} input map: it computes what a fully connected layer computes"
         else:
-            walk.notes.append(
-                f"{label} ({name}) is a 1×1 convolution on a single position: no fully connected layer by its operation."
-            )
+            said = "is a convolution on a single position: it computes what a fully connected layer of that vector computes"
+        _found(walk.equivalent, label, f"{label} ({name}) {said}", kernel.numbers)
     return replace(arithmetic.slid(state, size, strides, dilations, outputs, up=up), mixed=True), work
 
 
