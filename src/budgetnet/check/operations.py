@@ -86,7 +86,7 @@ COPYING = frozenset(
 KEEPS_ZEROS = frozenset({"relu", "mul", "hardtanh", "gelu", "tanh", "leaky_relu", "silu", "abs", "neg", "native_dropout"})
 """They leave the zeros of padding zero."""
 ROOT = frozenset({"sqrt", "rsqrt", "std", "linalg_vector_norm"})
-REARRANGING = frozenset(
+WHOLE = frozenset(
     {
         "view",
         "_unsafe_view",
@@ -101,8 +101,19 @@ REARRANGING = frozenset(
         "alias",
         "detach",
     }
-    | {"_to_copy", "_reshape_alias", "expand", "lift_fresh", "as_strided", "pixel_shuffle", "pixel_unshuffle", "flip", "roll"}
 )
+"""They give every element of their operand once, under another shape or none."""
+REARRANGING = WHOLE | {
+    "_to_copy",
+    "_reshape_alias",
+    "expand",
+    "lift_fresh",
+    "as_strided",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "flip",
+    "roll",
+}
 
 
 def base_name(function: Any) -> str:

@@ -22,20 +22,7 @@ from budgetnet.check import operations
 ZERO, CONSTANT, COORDINATE = -1, -2, -3
 MOST_PLACES = 2**22
 MOVES = frozenset(
-    {
-        "view",
-        "_unsafe_view",
-        "reshape",
-        "permute",
-        "transpose",
-        "t",
-        "clone",
-        "contiguous",
-        "unsqueeze",
-        "squeeze",
-        "alias",
-        "detach",
-    }
+    operations.WHOLE
     | {"expand", "repeat", "slice", "select", "split", "split_with_sizes", "unbind", "unfold", "im2col", "index_select", "index"}
     | {
         "pixel_shuffle",

@@ -1,11 +1,12 @@
 """The project's own designs under `code9`'s rules; what they reach stands in the records, as means over seeds.
 
 All are stacks of separable convolutions (a 3×3 kernel for each channel, then 1×1 across channels: Howard et al., arXiv:1704.04861) with one
-BatchNormalization and ReLU behind each pair: for a given number of parameters they can be deeper and wider than full 3×3 kernels, and a
+BatchNormalization and activation behind each pair: for a given number of parameters they can be deeper and wider than full 3×3 kernels, and a
 validation part of the training split says that they are better for it (docs/LOG.md). Most layers work on 14×14 or fewer, where they are cheap.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -79,12 +80,14 @@ CYCLE = Recipe(
     beta_2=0.99,
     epsilon=1e-8,
     averaging=0.998,
+    batch=64,
 )
-"""What the three recipes share."""
+"""What these recipes share."""
 
 
-def own(build: Callable[..., Network], recipe: Recipe) -> Entry:
-    """Return the entry of a design of the project's own."""
+def own(name: str, build: Callable[..., Network], **settings: Any) -> Entry:
+    """Return the entry of a design of the project's own; `settings` are what its recipe has beside the shared ones."""
+    recipe = CYCLE.varied(name=name, network=name, **settings)
     return Entry(build=build, recipe=recipe, claim=None, source="this project", layers="own")
 
 
@@ -93,59 +96,43 @@ LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8)
 
 ENTRIES = {
     "accurate": own(
+        "accurate",
         accurate,
-        CYCLE.varied(
-            name="accurate",
-            network="accurate",
-            batch=64,
-            rate=0.02,
-            weight_decay=0.01,
-            augmentation=LIGHT,
-            strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
-            "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little. AdamW, "
-            "one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average of the weights is what is handed in.",
-        ),
+        rate=0.02,
+        weight_decay=0.01,
+        augmentation=LIGHT,
+        strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
+        "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little. AdamW, "
+        "one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average of the weights is what is handed in.",
     ),
     "small": own(
+        "small",
         small,
-        CYCLE.varied(
-            name="small",
-            network="small",
-            batch=64,
-            rate=0.03,
-            weight_decay=0.005,
-            augmentation=LIGHT,
-            strategy="A full 3×3 convolution of 8 channels and seven separable ones of 12 to 20, with SiLU; three of the eight work on maps of "
-            "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, "
-            "sheared, shifted and bent a little; a running average of the weights is what is handed in.",
-        ),
+        rate=0.03,
+        weight_decay=0.005,
+        augmentation=LIGHT,
+        strategy="A full 3×3 convolution of 8 channels and seven separable ones of 12 to 20, with SiLU; three of the eight work on maps of "
+        "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, "
+        "sheared, shifted and bent a little; a running average of the weights is what is handed in.",
     ),
     "tiny": own(
+        "tiny",
         tiny,
-        CYCLE.varied(
-            name="tiny",
-            network="tiny",
-            batch=64,
-            rate=0.03,
-            weight_decay=0.005,
-            augmentation=VERY_LIGHT,
-            strategy="Six separable convolutions of 16 channels behind a full 3×3 convolution of 8, which alone works on 28×28. AdamW, "
-            "one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running average of the "
-            "weights is what is handed in.",
-        ),
+        rate=0.03,
+        weight_decay=0.005,
+        augmentation=VERY_LIGHT,
+        strategy="Six separable convolutions of 16 channels behind a full 3×3 convolution of 8, which alone works on 28×28. AdamW, "
+        "one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running average of the "
+        "weights is what is handed in.",
     ),
     "fast": own(
+        "fast",
         fast,
-        CYCLE.varied(
-            name="fast",
-            network="fast",
-            epochs=7,
-            batch=64,
-            rate=0.03,
-            weight_decay=0.005,
-            augmentation=VERY_LIGHT,
-            strategy="Few layers on large maps and wide ones on small maps, few epochs, one cycle of a high rate. AdamW up to 0.03 and down to "
-            "zero, batches of 64, images moved and bent a very little; a running average of the weights is what is handed in.",
-        ),
+        epochs=7,
+        rate=0.03,
+        weight_decay=0.005,
+        augmentation=VERY_LIGHT,
+        strategy="Few layers on large maps and wide ones on small maps, few epochs, one cycle of a high rate. AdamW up to 0.03 and down to "
+        "zero, batches of 64, images moved and bent a very little; a running average of the weights is what is handed in.",
     ),
 }
