@@ -118,14 +118,17 @@ class StopsSoon(Silent):
 
 
 def test_a_stop_brings_the_states_back_and_the_study_goes_on_here(cluster: Any, tmp_path: Path) -> None:
-    words: dict[str, Any] = {"epochs": 25, "seeds": "1"}
-    _, conducted = train(tmp_path / "study", means=CLUSTER, showing=StopsSoon(), **words)
+    hurry = tmp_path / "hurry"
+    settings = (*SMALL, "network.how=slow", f"network.once={hurry}")
+    words: dict[str, Any] = {"epochs": 25, "seeds": "1", "settings": settings}
+    _, conducted = train(tmp_path / "study", FAILING, means=CLUSTER, showing=StopsSoon(), **words)
     assert (conducted.signal, conducted.trained) == (signal.SIGINT, 0)
     (run,) = (tmp_path / "study" / "runs").iterdir()
     assert list((run / "checkpoints").iterdir())
-    document, conducted = train(tmp_path / "study", **words)
+    hurry.touch()
+    document, conducted = train(tmp_path / "study", FAILING, **words)
     assert conducted.trained == 1
-    whole, _ = train(tmp_path / "whole", **words)
+    whole, _ = train(tmp_path / "whole", FAILING, **words)
     assert weights(document) == weights(whole)
 
 

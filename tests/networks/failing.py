@@ -16,7 +16,10 @@ TRIED = 8
 
 
 class Failing(Tiny):
-    """Fails in its third step: by `how`, and with `once` only where that file is not there yet."""
+    """Fails in its third step: by `how`, and with `once` only where that file is not there yet.
+
+    `slow` does not fail: each step from the third on takes long, until the file `once` is there.
+    """
 
     def __init__(self, how: str = "raise", once: str = "") -> None:
         super().__init__(width=4)
@@ -31,7 +34,7 @@ class Failing(Tiny):
         self.steps += 1
         if self.steps <= STEPS_BEFORE or (self.once and Path(self.once).exists()):
             return answer
-        if self.once:
+        if self.once and self.how != "slow":
             Path(self.once).touch()
         return self.fail(answer)
 
@@ -40,6 +43,9 @@ class Failing(Tiny):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hang":
             time.sleep(600)
+        if self.how == "slow":
+            time.sleep(0.2)
+            return answer
         if self.how == "exit":
             sys.stdout.write("a network may print what it likes\n")
             os._exit(7)
