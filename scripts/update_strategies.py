@@ -38,6 +38,9 @@ The five published hand-ins say what they owe their accuracy to; each claim rest
 trained from fresh weights with several seeds, all recipes of a study alike but for the claim, and judged by the last epoch on the test split,
 which chose nothing. The study files are in `studies/`, what they mean in [STUDIES.md](STUDIES.md); raw values and pictures are in
 `records/studies/`.
+
+The hand-ins train 20 epochs. Where a study has fewer, it has them for all of its recipes alike, to have five seeds of each within a day of two
+processors: it then says what a strategy is worth early in training, and a difference may shrink or turn later.
 """
 
 

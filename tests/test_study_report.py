@@ -179,3 +179,9 @@ def test_runs_and_curves_are_read_by_keys_in_a_browser(tmp_path: Path) -> None:
         assert browser.evaluate("document.documentElement.scrollWidth") <= 375
         assert browser.complaints == []
         assert all(address.startswith(("file:", "data:")) for address in browser.requests)
+
+
+def test_names_between_backticks_are_code_on_the_page(tmp_path: Path) -> None:
+    _, readme = write(tmp_path, study_of(["plain"], 2, question="The network is `code9<b>`, with an odd ` in it."))
+    page = (readme.parent / "report.html").read_text(encoding="utf-8")
+    assert "The network is <code>code9&lt;b&gt;</code>, with an odd ` in it." in page

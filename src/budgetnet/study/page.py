@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from budgetnet.report.canvas import shown_width
 from budgetnet.report.html_page import environment, grid, policy, source
@@ -95,7 +95,7 @@ def html_page(document: dict[str, Any], pictures: Mapping[str, bytes], charts: C
                 for recipe in document["recipes"]
                 if recipe["n"]
             ],
-            question=[part for part in document["question"].split("\n\n") if part.strip()],
+            question=[_with_code(part) for part in document["question"].split("\n\n") if part.strip()],
             tables=[
                 ("Recipes", grid(RECIPE_COLUMNS, [_recipe_cells(recipe) for recipe in document["recipes"]])),
                 ("Comparisons", grid(COMPARISON_COLUMNS, [_comparison_cells(one) for one in document["comparisons"]])),
@@ -115,6 +115,14 @@ def html_page(document: dict[str, Any], pictures: Mapping[str, bytes], charts: C
             version=__version__,
         )
     )
+
+
+def _with_code(text: str) -> Markup:
+    """Return a paragraph, all of it escaped, with what stands between backticks as code."""
+    parts = text.split("`")
+    whole = len(parts) if len(parts) % 2 else len(parts) - 1
+    shown = [Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts[:whole])]
+    return Markup("").join([*shown, *(escape(f"`{part}") for part in parts[whole:])])
 
 
 def _common(document: dict[str, Any]) -> dict[str, Any]:
