@@ -87,7 +87,34 @@ class BatchNormalizationInName(Base):
         return F.batch_norm(f, torch.zeros(8), torch.ones(8), self.gamma, self.beta)
 
 
+class StackedAndSummed(HandAddedBias):
+    def middle(self, f: Tensor) -> Tensor:
+        return torch.stack([f, self.offset.expand_as(f)]).sum(0)
+
+
+class PlacesBesideTheMap(HandAddedBias):
+    def middle(self, f: Tensor) -> Tensor:
+        with_one_more = torch.cat([f.flatten(2), self.offset.view(1, 8, 1).expand(len(f), -1, 1)], 2)
+        return with_one_more.mean(2)[:, :, None, None]
+
+
+class RunningSum(HandAddedBias):
+    def middle(self, f: Tensor) -> Tensor:
+        pooled = f.mean((2, 3))
+        both = torch.cat([self.offset.view(1, 1, 8).expand(len(f), -1, -1), pooled[:, None]], 1)
+        return both.cumsum(1)[:, 1, :, None, None]
+
+
+class ProductOfItsOwn(HandAddedBias):
+    def middle(self, f: Tensor) -> Tensor:
+        return torch.addcmul(f, self.offset, torch.ones(1))
+
+
 BIASED = [
+    StackedAndSummed,
+    PlacesBesideTheMap,
+    RunningSum,
+    ProductOfItsOwn,
     ZeroBias,
     BiasOfLinear,
     HandAddedBias,
@@ -203,3 +230,18 @@ class SharesAddedUp(Base):
 
 def test_answers_that_are_added_up_are_no_biases() -> None:
     assert facts_of(SharesAddedUp()).biases == ()
+
+
+class ScaledByItsOwn(HandAddedBias):
+    def middle(self, f: Tensor) -> Tensor:
+        return torch.addcmul(f, f, self.offset)
+
+
+class BothBranchesStacked(Base):
+    def middle(self, f: Tensor) -> Tensor:
+        return torch.stack([f, f.relu()]).sum(0)
+
+
+@pytest.mark.parametrize("network", [ScaledByItsOwn, BothBranchesStacked])
+def test_what_only_scales_or_joins_the_image_with_itself_is_no_bias(network: Callable[[], nn.Module]) -> None:
+    assert states(network())["biases"] == "met"

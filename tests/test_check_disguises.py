@@ -468,3 +468,15 @@ def test_a_hidden_kernel_is_reported_and_a_blur_only_counted() -> None:
     assert [one.numbers for one in binary.hidden] == [576]
     assert blur.hidden == ()
     assert blur.parameters.with_hidden == 152 + 72
+
+
+class Solved(Vector):
+    def prepare(self) -> None:
+        self.w = parameter(8, 8)
+
+    def joined(self, v: Tensor) -> Tensor:
+        return torch.linalg.solve(self.w + torch.eye(8), v.unsqueeze(-1)).squeeze(-1)
+
+
+def test_an_operation_that_is_not_known_leaves_the_question_open() -> None:
+    assert states(Solved())["fully_connected"] == "unproven"

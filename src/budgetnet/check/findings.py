@@ -62,7 +62,7 @@ class _Examiner:
             self.shifts.normalization(event)
         elif event.details.get("weighted"):
             self._contraction(event)
-        elif name == "cat" and images:
+        elif name in {"cat", "stack"} and images:
             self.shifts.concatenation(event)
         elif name in trails.LOGARITHM and images:
             self.shifts.logarithm(event, images)

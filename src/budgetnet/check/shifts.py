@@ -80,7 +80,7 @@ class Shifts:
         normalized = any(image.geometry is not None and image.geometry.normalized for image in images)
         for operand in held:
             kinds, numbers = self._kinds(operand), self.own_numbers(operand)
-            if not operand.floating or (event.name in {"addcmul", "addcdiv"} and operand is not event.operands[0]):
+            if not operand.floating or (_scales(event) and operand is not event.operands[0]):
                 continue  # places, or a scale
             if event.name == "lerp" and len(event.operands) == 3 and operand is event.operands[2]:
                 continue  # how much of each
@@ -98,8 +98,12 @@ class Shifts:
                 add(found, event, f"adds {numbers:,} {what} numbers to its input", numbers)
 
     def concatenation(self, event: Event) -> None:
-        """Channels beside the image's own that are the network's: what the next weights make of them is a bias."""
-        if len(event.output_shape) != 4 or event.details["dimension"] % 4 == 0:
+        """Channels beside the image's own that are the network's: what the next weights or sums make of them is a bias."""
+        if event.name == "stack" or len(event.output_shape) != 4 or event.details["dimension"] % 4 == 0:
+            for operand in event.operands:
+                if not operand.content.image and operand.floating and "parameter" in self._kinds(operand):
+                    what = "puts learned numbers beside the image's, a bias for what joins them"
+                    add(self.found.biases, event, what, self.own_numbers(operand))
             return
         for operand in event.operands:
             if operand.content.image or not operand.floating or operand.values is None:
@@ -132,6 +136,12 @@ class Shifts:
         if lifted:
             what = f"takes the logarithm of exponentials that were multiplied by {lifted:,} numbers: they are added to its input"
             add(self.found.biases, event, what, lifted)
+
+
+def _scales(event: Event) -> bool:
+    """Return whether the image is among the factors of a sum with products, so that weights beside it are a scale."""
+    factors = [operand for operand, role in zip(event.operands, event.roles, strict=True) if role > 0]
+    return event.name in {"addcmul", "addcdiv"} and any(operand.content.image for operand in factors)
 
 
 def _pairs(image: tuple[int, ...], weights: tuple[int, ...]) -> bool:

@@ -51,7 +51,7 @@ NONE = Trail()
 def varies(tensor: Tensor, ndim: int) -> list[bool]:
     """Return along which of `ndim` dimensions, aligned at the end, the tensor's values can differ."""
     flags = [False] * ndim
-    for place in range(1, tensor.ndim + 1):
+    for place in range(1, min(tensor.ndim, ndim) + 1):
         flags[ndim - place] = tensor.shape[-place] > 1 and tensor.stride(-place) != 0
     return flags
 
