@@ -67,3 +67,28 @@ def test_an_evaluation_behind_a_stopped_training_is_no_log(tmp_path: Path) -> No
     stopped = f"Epoch {EPOCHS}: early stopping\n313/313 ━━━━━━━━━━━━━━━━━━━━ 1s 3ms/step - accuracy: 0.9921 - loss: 0.0261\n"
     _, logs = audited(tmp_path, f"`validation_split=0.1`\n\n{rows}\n{stopped}")
     assert logs == [(EPOCHS, LAST)]
+
+
+def printed(total: int, trainable: int) -> str:
+    return f"```\nTotal params: {total:,}\nTrainable params: {trainable:,}\nNon-trainable params: {total - trainable:,}\n```\n"
+
+
+@pytest.mark.parametrize("between", ["\n", "\nA word.\n" * 10])
+def test_a_count_in_the_text_is_held_against_a_printed_total_without_its_table(tmp_path: Path, between: str) -> None:
+    findings, _ = audited(tmp_path, f"# MNIST\n\nThe network has 9,500 parameters.\n{between}\n{printed(16_500, 16_300)}")
+    assert findings == ["The text says 9,500 parameters, the summary's total is 16,500."]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The network has 16,300 parameters.",
+        "The network has 16,500 parameters.",
+        "The second convolution alone has 1,640 parameters.",
+        "I reduced it from 21,000 parameters.",
+        "First I had 25,000 parameters. The final one has 16,500 parameters.",
+    ],
+)
+def test_a_count_that_a_printed_summary_can_mean_gets_no_finding(tmp_path: Path, words: str) -> None:
+    findings, _ = audited(tmp_path, f"# MNIST\n\n{words}\n\n{printed(16_500, 16_300)}")
+    assert findings == []

@@ -19,6 +19,9 @@ SEVERAL = re.compile(
     r"from|earlier|previous|before|experiment|iteration|model\s?\d|first|second|instead|reduc|old|new", re.IGNORECASE
 )
 
+PRINTED = re.compile(r"[\W_]{0,8}(?:total|trainable|non[- ]?trainable) param(?:eter)?s?\s{0,3}[:=]", re.IGNORECASE)
+"""A line of a printed summary, whose table may not be there."""
+
 
 def structure_findings(hand_in: HandIn) -> Iterator[Found]:
     """Yield the contradictions of counts and tables."""
@@ -93,7 +96,9 @@ def _why_biased(row: TableRow) -> str:
 
 def _counts_in_text(hand_in: HandIn) -> Iterator[Found]:
     claims = [claim for claim in hand_in.claims if claim.kind == "parameters" and claim.label not in {"target", "other"}]
-    for total in (claim for claim in claims if claim.label == "total" and claim.unit <= 1):
+    totals = [claim for claim in claims if claim.label == "total" and claim.unit <= 1]
+    named = [claim for claim in totals if "total" in claim.text.lower()]
+    for total in named or totals:
         parts = {claim.label: claim for claim in claims if abs(claim.line - total.line) <= NEAR and claim.unit <= 1}
         trainable, fixed = parts.get("trainable"), parts.get("non-trainable")
         if trainable and fixed and trainable.value + fixed.value != total.value:
@@ -116,6 +121,9 @@ def _counts_in_text(hand_in: HandIn) -> Iterator[Found]:
             SUMMARY,
         )
         return
+    if single and not hand_in.tables and (lone := _against_print(claims)):
+        yield hand_in.found(*lone, SUMMARY)
+        return
     if len(hand_in.tables) == 1 and not hand_in.tables[0].partial:
         for claim in claims:
             if not _fits(claim, hand_in.tables[0]) and not _of_another(claim, hand_in.tables[0]):
@@ -127,6 +135,20 @@ def _counts_in_text(hand_in: HandIn) -> Iterator[Found]:
                     SUMMARY,
                 )
                 return
+
+
+def _against_print(claims: list[Claim]) -> tuple[str, str, int] | None:
+    """Return what the one count of the text says against the one that a summary printed, where neither is of another network."""
+    printed = [claim for claim in claims if PRINTED.match(claim.text) and claim.unit <= 1]
+    told = [claim for claim in claims if not PRINTED.match(claim.text) and claim.label == "total" and claim.unit <= 1]
+    totals = {claim.value for claim in printed if claim.label == "total"}
+    if len(totals) != 1 or len({claim.value for claim in told}) != 1:
+        return None
+    total, claim = totals.pop(), told[0]
+    alike = any(claim.value == other.value for other in printed) or not total / 3 <= claim.value <= 3 * total
+    if alike or any(SEVERAL.search(one.text) for one in told):
+        return None
+    return f"The text says {claim.value:,.0f} parameters, the summary's total is {total:,.0f}.", claim.text, claim.line
 
 
 def _of_another(claim: Claim, table: Table) -> bool:
