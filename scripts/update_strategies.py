@@ -6,6 +6,7 @@ FOLDER (the `--out` of `budgetnet study`). A test fails when the page is stale. 
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -44,6 +45,11 @@ processors: it then says what a strategy is worth early in training, and a diffe
 """
 
 
+def anywhere(text: str) -> str:
+    """Return a report's text without the places of the machine that trained it: the folder of its runs, and of its networks."""
+    return re.sub(r" --out [^\s\"]+(?=\"?$)", "", re.sub(r"/[^\s\"]*/(?=studies/)", "", text), flags=re.MULTILINE)
+
+
 def keep(folder: Path) -> list[str]:
     """Take the reports of complete studies in `folder` over into the records; return their names."""
     kept = []
@@ -58,8 +64,10 @@ def keep(folder: Path) -> list[str]:
         target = KEPT / name
         target.mkdir(parents=True, exist_ok=True)
         for file in FILES:
-            if (source / file).is_file():
+            if file.endswith(".png") and (source / file).is_file():
                 shutil.copyfile(source / file, target / file)
+            elif (source / file).is_file():
+                (target / file).write_text(anywhere((source / file).read_text(encoding="utf-8")), encoding="utf-8")
         kept.append(name)
     return kept
 

@@ -71,3 +71,15 @@ def test_means_are_those_of_the_runs(path: Path | None) -> None:
     for recipe in document["recipes"]:
         assert recipe["mean"] == pytest.approx(fmean(run["final"] for run in recipe["runs"]))
         assert recipe["n"] == len(recipe["runs"])
+
+
+def test_what_is_kept_names_no_place_of_the_machine_that_trained_it() -> None:
+    text = 'budgetnet study studies/x.toml --epochs 3 --out /home/me/runs\n "network": "/home/me/budgetnet/studies/networks.py:plain",\n'
+    text += ' "command": "budgetnet study studies/x.toml --out /home/me/runs"\n'
+    assert update_strategies.anywhere(text) == (
+        'budgetnet study studies/x.toml --epochs 3\n "network": "studies/networks.py:plain",\n'
+        ' "command": "budgetnet study studies/x.toml"\n'
+    )
+    for path in update_strategies.KEPT.rglob("*.*"):
+        if path.suffix in {".md", ".json"}:
+            assert "--out" not in path.read_text(encoding="utf-8")

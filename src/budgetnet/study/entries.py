@@ -7,6 +7,7 @@ away: facts without the layer table, the curve, and the indices of the images th
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from statistics import fmean
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -51,6 +52,16 @@ class Result(Line):
     def by_epoch(self) -> tuple[float, ...] | None:
         """Test accuracy after each epoch, where it was watched."""
         return self.facts.training.accuracy_by_epoch if self.facts.training else None
+
+    @property
+    def best(self) -> float | None:
+        """The highest of `by_epoch`, which no verdict reads."""
+        return max(self.by_epoch) if self.by_epoch else None
+
+    @property
+    def last5(self) -> float | None:
+        """The mean of `by_epoch` over the last five epochs; None where there are fewer, since the first ones are no end."""
+        return fmean(self.by_epoch[-5:]) if self.by_epoch and len(self.by_epoch) >= 5 else None
 
 
 class Started(Line):

@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from budgetnet.errors import InputError, did_you_mean
@@ -22,7 +21,6 @@ from budgetnet.study.ledger import LEDGER, TRIES, parse_line
 
 INDEX = "runs.sqlite"
 VERSION = 1
-LAST = 5
 COLUMNS: dict[str, Kind] = {
     "run": "text",
     "recipe": "text",
@@ -198,11 +196,11 @@ def _asked(line: Started) -> dict[str, Any]:
 
 
 def _reached(result: Result) -> dict[str, Any]:
-    counts, training, by_epoch = result.facts.network.parameters, result.facts.training, result.by_epoch
+    counts, training = result.facts.network.parameters, result.facts.training
     return {
         "accuracy": result.accuracy,
-        "best": max(by_epoch) if by_epoch else None,
-        "last5": fmean(by_epoch[-LAST:]) if by_epoch else None,
+        "best": result.best,
+        "last5": result.last5,
         "loss": training.loss if training else None,
         "parameters": counts.total,
         "trainable": counts.trainable,

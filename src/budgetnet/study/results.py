@@ -17,7 +17,6 @@ from budgetnet.study.arms import Arm, Study
 from budgetnet.study.entries import Result
 from budgetnet.study.ledger import TRIES, Histories
 
-LAST = 5
 RULE = (
     "accuracy on the test split after the last epoch, one forward pass an image; intervals: 95 %, Student's t; comparisons: paired by "
     "seed where two seeds or more are shared, else Welch; p corrected by Holm over the comparisons of the study; probability to meet the "
@@ -78,13 +77,13 @@ def _recipe(study: Study, arm: Arm, found: dict[int, Result], histories: Histori
 
 
 def _run(study: Study, arm: Arm, seed: int, result: Result) -> dict[str, Any]:
-    by_epoch, verdict = result.by_epoch, judge(result.facts, study.contract)
+    verdict = judge(result.facts, study.contract)
     return {
         "seed": seed,
         "run": arm.spec(seed).key,
         "final": result.accuracy,
-        "best": max(by_epoch) if by_epoch else None,
-        "last5": fmean(by_epoch[-LAST:]) if by_epoch else None,
+        "best": result.best,
+        "last5": result.last5,
         "seconds": result.seconds,
         "verdict": verdict.verdict,
         "not_met": [clause.name for clause in verdict.clauses if clause.state != "met"],
