@@ -23,7 +23,7 @@ def run(out: Path, seed: int, epochs: int = 1) -> Path:
 
 def test_a_record_holds_each_seed_once_with_mean_and_interval(tmp_path: Path) -> None:
     runs = [run(tmp_path / str(seed), seed) for seed in (2, 0, 1)]
-    path, document = write_record(runs, tmp_path / "records" / "tiny", contract="code9", commit="abc")
+    path, document = write_record(runs, tmp_path / "records" / "tiny", contract="code9", commits=["abc"])
     assert json.loads(path.read_text()) == json.loads(json.dumps(document))
     assert [row["seed"] for row in document["seeds"]] == [0, 1, 2]
     finals = [row["final"] for row in document["seeds"]]
@@ -40,13 +40,23 @@ def test_a_record_holds_each_seed_once_with_mean_and_interval(tmp_path: Path) ->
     assert not (tmp_path / "again").exists()
 
 
+def test_seeds_that_another_commit_made_name_it(tmp_path: Path) -> None:
+    paths = [run(tmp_path / str(seed), seed) for seed in (1, 0)]
+    _, document = write_record(paths, tmp_path / "record", contract="code9", commits=["newer", "older"])
+    assert document["commit"] == "older"
+    assert [row.get("commit") for row in document["seeds"]] == [None, "newer"]
+    with pytest.raises(InputError, match="3 commits for 2 runs"):
+        write_record(paths, tmp_path / "again", contract="code9", commits=["a", "b", "c"])
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_record_says_what_its_seeds_share_and_where_they_differ(tmp_path: Path) -> None:
     paths = [run(tmp_path / str(seed), seed) for seed in (0, 1)]
     try:
         other = budgetnet.train(TINY, data="digits", epochs=1, seed=2, threads=2, out=tmp_path / "2", settings=["validation=200"])
     finally:
         torch.set_num_threads(1)
-    path, document = write_record([*paths, other.path], tmp_path / "record", contract="code9", commit="abc", frozen="def")
+    path, document = write_record([*paths, other.path], tmp_path / "record", contract="code9", commits=["abc"], frozen="def")
     finals = [row["final"] for row in document["seeds"]]
     assert document["deviation"] == pytest.approx(statistics.stdev(finals))
     assert document["recipe_frozen_by"] == "def"

@@ -1,16 +1,17 @@
 """Records: finished runs of one recipe, gathered into the raw numbers that the project stands behind.
 
 `records/<date>-<recipe>/record.json` holds the recipe, a line for each seed, mean, deviation and interval, the probability that a run
-meets the contract, the verdict, the fingerprint, the command that makes it again, the commit it was made with and the one that
-froze the recipe; the log of each seed lies beside it, in the published form. Tables and pictures in documents are generated from
-these files alone. Records of before (`records/<recipe>/`, without deviation and curves) are read as well.
+meets the contract, the verdict, the fingerprint, the command that makes it again, the commit it was made with (a seed that was made
+with another names its own) and the one that froze the recipe; the log of each seed lies beside it, in the published form. Tables and
+pictures in documents are generated from these files alone. Records of before (`records/<recipe>/`, without deviation and curves) are
+read as well.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -34,15 +35,17 @@ RULE = (
 
 
 def write_record(
-    paths: Sequence[Path], out: Path | None, *, contract: str, commit: str | None = None, frozen: str | None = None
+    paths: Sequence[Path], out: Path | None, *, contract: str, commits: Sequence[str] = (), frozen: str | None = None
 ) -> tuple[Path, dict[str, Any]]:
     """Write the record of the finished runs in `paths` into the folder `out`; return its path and content.
 
-    `out` defaults to `records/<today>-<recipe>`; `commit` is the one the runs were made with, `frozen` the one that froze the recipe
-    before the test split was read. Raises `InputError` where a run is unfinished or damaged, where recipes differ, or where a
-    seed comes twice. Fingerprints may differ between seeds; the record says which and how.
+    `out` defaults to `records/<today>-<recipe>`; `commits` are those the runs were made with, one for all or one for each of `paths`
+    in turn; `frozen` is the one that froze the recipe before the test split was read. Raises `InputError` where a run is unfinished
+    or damaged, where recipes differ, or where a seed comes twice. Commits and fingerprints may differ between seeds; the record says
+    which and how.
     """
     runs = sorted((open_run(path) for path in paths), key=_seed)
+    made_with = _commit_by_path(paths, commits)
     for run in runs:
         run.verify()
         if run.recipe() != runs[0].recipe():
@@ -57,7 +60,7 @@ def write_record(
         raise InputError(f"{out}: is a file; a record is a folder.")
     if existing.is_file() and read_record(existing).get("name") != name:
         raise InputError(f"{out}: holds the record of another recipe; choose another --out.")
-    document = {"date": date, **record_document(runs, contract=contract, commit=commit, frozen=frozen)}
+    document = {"date": date, **record_document(runs, contract=contract, made_with=made_with, frozen=frozen)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for run in runs:
@@ -69,12 +72,18 @@ def write_record(
     return existing, document
 
 
-def record_document(runs: Sequence[RunDirectory], *, contract: str, commit: str | None, frozen: str | None) -> dict[str, Any]:
-    """Return the record of runs that belong together, in the order of their seeds."""
+def record_document(
+    runs: Sequence[RunDirectory], *, contract: str, made_with: Mapping[Path, str | None], frozen: str | None
+) -> dict[str, Any]:
+    """Return the record of runs that belong together, in the order of their seeds; `made_with` is the commit of each run's folder."""
     first, rules = runs[0], load_contract(contract)
     recipe, counts = first.recipe(), first.facts().network.parameters
     fingerprint = first.fingerprint()
-    rows = [_seed_row(run, rules, fingerprint) for run in runs]
+    commit = made_with[first.path]
+    rows = [
+        _seed_row(run, rules, fingerprint) | ({} if made_with[run.path] == commit else {"commit": made_with[run.path]})
+        for run in runs
+    ]
     numbers = summarise([row["final"] for row in rows])
     passing = share(sum(row["verdict"] == "met" for row in rows), len(rows), method="exact")
     verdict = _verdict_of_mean(runs, rules)
@@ -100,6 +109,13 @@ def record_document(runs: Sequence[RunDirectory], *, contract: str, commit: str 
         "commit": commit,
         "recipe_frozen_by": frozen,
     }
+
+
+def _commit_by_path(paths: Sequence[Path], commits: Sequence[str]) -> dict[Path, str | None]:
+    if len(commits) not in (0, 1, len(paths)):
+        raise InputError(f"{len(commits)} commits for {len(paths)} runs; give one for all of them, or one for each in their order.")
+    each: Sequence[str | None] = commits if len(commits) == len(paths) else [*commits, None][:1] * len(paths)
+    return dict(zip(paths, each, strict=True))
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def record_text(path: Path, document: dict[str, Any]) -> str:
 def claims_table(records: Sequence[dict[str, Any]]) -> str:
     """Return the Markdown table of what hand-ins claim against what was measured; a record without a claim is left out."""
     lines = [
-        "| network | parameters | claimed | measured: final | best | mean of last five | final − claimed | seeds | under `code9` |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| network | parameters | claimed | measured: final | 95 % interval | best | mean of last five | final − claimed | seeds "
+        "| under `code9` |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for record in records:
         if record.get("claim") is None:
@@ -53,7 +54,8 @@ def claims_table(records: Sequence[dict[str, Any]]) -> str:
         rows, claimed = record["seeds"], record["claim"]["accuracy"]
         best, last = (_mean_of(rows, key) for key in ("best", "last5"))
         lines.append(
-            f"| `{record['name']}` | {record['parameters']['total']:,} | {claimed:.2%} | **{record['mean']:.2%}** | {best} | {last} "
+            f"| `{record['name']}` | {record['parameters']['total']:,} | {claimed:.2%} "
+            f"| **{record['mean']:.2%}** | {_interval(record)} | {best} | {last} "
             f"| {(record['mean'] - claimed) * 100:+.2f} | {len(rows)} | {_verdicts(rows)} |"
         )
     return "\n".join(lines)
@@ -69,12 +71,11 @@ def own_table(records: Sequence[dict[str, Any]]) -> str:
     for record in sorted(own, key=lambda record: -record["mean"]):
         rows, passing = record["seeds"], record["pass_probability"]
         finals = [row["final"] for row in rows]
-        low, high = record["interval"] or (None, None)
         spread = record["deviation"]
         bounds = passing["interval"]
         lines.append(
             f"| `{record['name']}` | {record['parameters']['total']:,} | **{record['mean']:.3%}** "
-            f"| {'one seed' if low is None else f'{low:.3%} – {high:.3%}'} "
+            f"| {_interval(record, places=3)} "
             f"| {'–' if spread is None else f'{spread:.3%}'} | {min(finals):.2%} – {max(finals):.2%} "
             f"| {len(rows)} | `{record['contract']}`: {passing['met']} of {passing['of']} seeds, {bounds[0]:.0%} – {bounds[1]:.0%} "
             f"| {fmean(row['seconds'] for row in rows):,.0f} |"
@@ -87,6 +88,13 @@ def _verdicts(rows: Sequence[dict[str, Any]]) -> str:
     if len(set(words)) == 1:
         return str(words[0])
     return f"met by {sum(row['verdict'] == 'met' for row in rows)} of {len(rows)} seeds"
+
+
+def _interval(record: dict[str, Any], places: int = 2) -> str:
+    if record["interval"] is None:
+        return "one seed"
+    low, high = record["interval"]
+    return f"{low:.{places}%} – {high:.{places}%}"
 
 
 def _mean_of(rows: Sequence[dict[str, Any]], key: str) -> str:

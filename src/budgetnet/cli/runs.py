@@ -137,7 +137,9 @@ def record(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs of one recipe, one for each seed.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder; records/DATE-NAME where it is not given.")] = None,
     contract: ContractName = "code9",
-    commit: Annotated[str | None, typer.Option("--commit", help="Commit that the runs were made with.")] = None,
+    commit: Annotated[
+        list[str] | None, typer.Option("--commit", help="Commit that the runs were made with; where they differ, one for each run.")
+    ] = None,
     frozen: Annotated[
         str | None, typer.Option("--frozen", help="Commit that froze the recipe, before the test split was read.")
     ] = None,
@@ -150,7 +152,7 @@ def record(
     from budgetnet.record import write_record
     from budgetnet.record_text import record_text
 
-    path, document = write_record(runs, out, contract=contract, commit=commit, frozen=frozen)
+    path, document = write_record(runs, out, contract=contract, commits=commit or [], frozen=frozen)
     show(as_json, document, record_text(path, document))
 
 
