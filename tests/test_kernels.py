@@ -67,7 +67,7 @@ def test_convolution_is_torchs(count: int, channels: int, outputs: int, side: in
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        measured = gradients(lambda x, w: kernels.convolution(x, w, padding), batch, kernel)
+        measured = gradients(lambda x, w: kernels.chain(x, [kernels.Convolution(w, padding)]), batch, kernel)
     finally:
         torch.set_num_threads(before)
     close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=padding), batch.double(), kernel.double()))
@@ -78,7 +78,7 @@ def test_convolution_is_torchs(count: int, channels: int, outputs: int, side: in
 @pytest.mark.parametrize(("side", "size", "padding"), [(9, 3, 1), (8, 3, 0), (7, 5, 2), (4, 4, 0)])
 def test_depthwise_convolution_is_torchs(channels: int, side: int, size: int, padding: int) -> None:
     batch, kernel = images(3, channels, side, side + 1), images(channels, 1, size, size, seed=1)
-    measured = gradients(lambda x, w: kernels.depthwise_convolution(x, w, padding), batch, kernel)
+    measured = gradients(lambda x, w: kernels.chain(x, [kernels.DepthwiseConvolution(w, padding)]), batch, kernel)
     close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=padding, groups=channels), batch.double(), kernel.double()))
 
 
@@ -97,22 +97,16 @@ def test_stage_is_torchs_composition(channels: int, relu_first: bool, relu_last:
         return (F.relu(x) if relu_last else x) * factors
 
     def fused(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        options = {"epsilon": 1e-3, "relu_first": relu_first, "relu_last": relu_last, "threshold": threshold, "key": key}
-        return kernels.stage(x, w, b, **options)[0]  # type: ignore[arg-type]
+        stage = kernels.Stage(w, b, 1e-3, relu_first=relu_first, relu_last=relu_last, threshold=threshold, key=key)
+        return kernels.chain(x, [stage])
 
     close(gradients(fused, batch, weight, bias), gradients(composed, batch.double(), weight.double(), bias.double()))
 
 
 def mask(shape: torch.Size, threshold: int, key: int) -> Tensor:
-    """What the kernel multiplies by, seen through a stage that does nothing else: alternating ±1 has mean 0 and variance 1."""
-    count = shape.numel()
-    ones = torch.ones(count + count % 2)
-    ones[1::2] = -1
-    flat = ones.view(1, 1, 1, -1)
-    seen, _, _ = kernels.stage(flat, None, None, epsilon=0.0, threshold=threshold, key=key)
-    values = (seen * flat).flatten()[:count]
-    channels_last = values.view(shape[0], shape[2], shape[3], shape[1])
-    return channels_last.permute(0, 3, 1, 2)
+    """What the kernel multiplies by, seen through a stage whose normalisation gives ones."""
+    ones, zeros = torch.ones(shape[1]), torch.zeros(shape[1])
+    return kernels.chain(images(*shape), [kernels.Stage(zeros, ones, 1e-3, threshold=threshold, key=key)])
 
 
 @needs_compiler
@@ -134,8 +128,89 @@ def test_dropout_keeps_its_share_and_differs_by_key() -> None:
 @pytest.mark.parametrize(("side", "size"), [(8, 2), (9, 2), (9, 3)])
 def test_max_pooling_is_torchs_with_ties(channels: int, side: int, size: int) -> None:
     batch = F.relu(images(3, channels, side, side))
-    measured = gradients(lambda x: kernels.max_pooling(x, size), batch)
+    measured = gradients(lambda x: kernels.chain(x, [kernels.MaxPooling(size)]), batch)
     close(measured, gradients(lambda x: F.max_pool2d(x, size), batch.double()))
+
+
+@needs_compiler
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_running_statistics_are_batch_norms(unbiased: bool) -> None:
+    batch, mean, variance, tracked = images(3, 10, 5, 7) + 0.3, torch.zeros(10), torch.ones(10), torch.tensor(4)
+    expected_mean, expected_variance = mean.double(), variance.double()
+    F.batch_norm(batch.double(), expected_mean, expected_variance, training=True, momentum=0.1)
+    if not unbiased:
+        count = 3 * 5 * 7
+        expected_variance = 0.9 + (expected_variance - 0.9) * (count - 1) / count
+    stage = kernels.Stage(None, None, 1e-3, False, False, 0, 0, mean, variance, tracked, momentum=0.1, unbiased=unbiased)
+    kernels.chain(batch, [stage])
+    close([mean, variance], [expected_mean, expected_variance])
+    assert tracked == 5
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first_is_leaf", [True, False])
+def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: bool) -> None:
+    batch, kernel, bias = images(5, 3, 9, 9), images(10, 3, 3, 3, seed=1), torch.linspace(-1, 1, 10)
+    depthwise, pointwise, weight = images(10, 1, 3, 3, seed=2), images(6, 10, 1, 1, seed=3), torch.linspace(0.5, 2, 6)
+
+    def chained(*given: Tensor) -> Tensor:
+        x, k, b, d, p, w = [batch, *given] if first_is_leaf else given
+        links = [kernels.Convolution(k, 1), kernels.Shift(b), kernels.Rectification(), kernels.MaxPooling(2)]
+        return kernels.chain(
+            x, [*links, kernels.DepthwiseConvolution(d, 1), kernels.Convolution(p, 0), kernels.Stage(w, None, 1e-3, relu_last=True)]
+        )
+
+    def composed(*given: Tensor) -> Tensor:
+        x, k, b, d, p, w = [batch.double(), *given] if first_is_leaf else given
+        x = F.max_pool2d(F.relu(F.conv2d(x, k, b, padding=1)), 2)
+        x = F.conv2d(F.conv2d(x, d, padding=1, groups=10), p)
+        return F.relu(F.batch_norm(x, None, None, w, None, training=True, eps=1e-3))
+
+    given = [*([] if first_is_leaf else [batch]), kernel, bias, depthwise, pointwise, weight]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        measured = gradients(chained, *given)
+    finally:
+        torch.set_num_threads(before)
+    close(measured, gradients(composed, *(tensor.double() for tensor in given)))
+
+
+@needs_compiler
+def test_two_passes_may_be_under_way_before_the_way_back() -> None:
+    kernel = images(8, 1, 3, 3, seed=1).requires_grad_()
+    one, two = images(2, 1, 6, 6), images(2, 1, 6, 6, seed=5)
+    links = [kernels.Convolution(kernel, 1), kernels.Rectification()]
+    (kernels.chain(one, links).sum() + kernels.chain(two, links).square().sum()).backward()  # type: ignore[no-untyped-call]
+    assert kernel.grad is not None
+    exact = kernel.detach().double().requires_grad_()
+    total = F.relu(F.conv2d(one.double(), exact, padding=1)).sum() + F.relu(F.conv2d(two.double(), exact, padding=1)).square().sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    close([kernel.grad], [exact.grad] if exact.grad is not None else [])
+
+
+@needs_compiler
+def test_nan_is_not_hidden_by_a_rectification() -> None:
+    batch = images(2, 8, 4, 4)
+    batch[0, 0, 0, 0] = float("nan")
+    assert kernels.chain(batch, [kernels.Rectification()]).isnan().any()
+    assert kernels.chain(batch, [kernels.Stage(None, None, 1e-3, relu_last=True)]).isnan().any()
+
+
+@needs_compiler
+def test_what_no_kernel_takes_is_refused_not_read_past_its_end() -> None:
+    for batch, link in [
+        (images(2, 3, 4, 4), kernels.Convolution(images(8, 4, 3, 3), 1)),
+        (images(2, 3, 2, 2), kernels.Convolution(images(8, 3, 3, 3), 0)),
+        (images(2, 3, 4, 4), kernels.Convolution(images(8, 3, 3, 3).double(), 1)),
+        (images(2, 3, 4, 4).double(), kernels.Rectification()),
+        (images(2, 3, 1, 4), kernels.MaxPooling(2)),
+        (images(2, 3, 4, 4), kernels.Stage(torch.ones(4), None, 1e-3)),
+        (images(2, kernels.MOST_CHANNELS + 1, 2, 2), kernels.Rectification()),
+    ]:
+        with pytest.raises(ValueError, match="no chain of kernels"):
+            kernels.chain(batch, [link])
 
 
 def one_step(network: nn.Module, *, fast: bool) -> list[Tensor]:
@@ -177,6 +252,13 @@ def test_accelerated_network_takes_the_same_step(name: str) -> None:
     expected = one_step(copy.deepcopy(network).double(), fast=False)
     for measured, exact in zip(one_step(network, fast=True), expected, strict=True):
         assert float((measured - exact).abs().max()) <= 2e-3 * float(exact.abs().max()) + 1e-5
+
+
+@needs_compiler
+def test_images_too_small_for_the_kernels_get_torchs_words() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(2))
+    with accelerated(network), pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        network(images(2, 1, 3, 3))
 
 
 @needs_compiler

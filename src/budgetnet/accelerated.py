@@ -14,11 +14,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from budgetnet import kernels
-from budgetnet.kernels.operations import MOST_CHANNELS
-from budgetnet.zoo.blocks import BatchNormalization, Convolution, Dropout, MaxPooling, Network
+from budgetnet.zoo.blocks import BatchNormalization, Convolution, Dropout, MaxPooling, Network, SeparableConvolution
 
 Step = Callable[[Tensor], Tensor]
 
@@ -41,14 +39,15 @@ def _lend(module: nn.Module) -> list[tuple[nn.Module, str]]:
     name = "logits" if type(module) is Network else "forward"
     if name in vars(module):
         return []
+    original = getattr(module, name)
     if type(module) in {nn.Sequential, Network}:
         layers = list(module.children())
         planned = plan(layers[:-1] if type(module) is Network else layers)
-    elif _is_convolution(module) or _is_normalization(module) or _is_max_pooling(module):
-        planned = plan([module])
     else:
-        return []
-    original = getattr(module, name)
+        parts, _ = _take_run([module], 0)
+        if not parts or type(module) is nn.ReLU:
+            return []
+        planned = [Chain(parts, [original])]
 
     def step(images: Tensor) -> Tensor:
         return _along(planned, images) if module.training and _fits(images) else original(images)
@@ -68,108 +67,141 @@ def _fits(images: Tensor) -> bool:
 
 
 def plan(layers: list[nn.Module]) -> list[Step]:
-    """Return the steps that compute `layers` one after another in training mode, neighbours joined where a kernel does both."""
+    """Return the steps that compute `layers` one after another in training mode: chains of kernels, and layers of other kinds."""
     steps: list[Step] = []
     at = 0
     while at < len(layers):
-        run = _take_run(layers, at)
-        if run is None:
-            steps.append(layers[at])
-            at += 1
-            continue
-        made, taken = run
-        steps += made
-        at += taken
+        parts, taken = _take_run(layers, at)
+        steps.append(Chain(parts, list(layers[at : at + taken])) if taken else layers[at])
+        at += max(1, taken)
     return steps
 
 
-def _take_run(layers: list[nn.Module], at: int) -> tuple[list[Step], int] | None:
-    layer = layers[at]
-    if _is_max_pooling(layer):
-        size = cast(int, cast(nn.MaxPool2d, layer).kernel_size)
-        return [lambda images: _pooled(images, size)], 1
-    taken = 0
-    steps: list[Step] = []
-    relu_first = False
-    if _is_convolution(layer):
-        convolution = cast(nn.Conv2d, layer)
-        steps.append(lambda images: _convolved(convolution, images))
-        taken, relu_first = 1, getattr(layer, "activation", None) == "relu"
-    if not relu_first and _has(layers, at + taken, _is_relu) and _has(layers, at + taken + 1, _is_normalization):
-        taken, relu_first = taken + 1, True
-    if _has(layers, at + taken, _is_normalization):
-        joined = _Stage(layers[at + taken], relu_first)
-        taken += 1
-        if _has(layers, at + taken, _is_relu):
-            joined.relu_last, taken = True, taken + 1
-        if _has(layers, at + taken, _is_dropout):
-            joined.dropout, taken = cast(Dropout, layers[at + taken]), taken + 1
-        return [*steps, joined], taken
-    if relu_first:
-        steps.append(F.relu)
-    return (steps, taken) if taken else None
+def _take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
+    """Return what computes the layers from `at` on as one chain, and how many layers these are."""
+    parts: list[Part] = []
+    start = at
+    while at < len(layers):
+        layer = layers[at]
+        if _is_max_pooling(layer):
+            parts.append(_Pooling(cast(nn.MaxPool2d, layer)))
+            at += 1
+        elif _is_convolution(layer) or _is_separable(layer):
+            parts.append(
+                _Convolution(cast(nn.Conv2d, layer)) if _is_convolution(layer) else _Separable(cast(SeparableConvolution, layer))
+            )
+            at += 1
+            if getattr(layer, "activation", None) == "relu":
+                at = _take_stage(layers, at, parts, rectified=True)
+        elif _is_relu(layer):
+            at = _take_stage(layers, at + 1, parts, rectified=True)
+        elif _is_normalization(layer):
+            at = _take_stage(layers, at, parts, rectified=False)
+        else:
+            break
+    return parts, at - start
+
+
+def _take_stage(layers: list[nn.Module], at: int, parts: list[Part], *, rectified: bool) -> int:
+    """Take the normalization at `at`, if there is one, with what came before it and may follow it; return where the next layer is."""
+    if not _has(layers, at, _is_normalization):
+        parts.append(_Rectification())
+        return at
+    stage = _Stage(cast(nn.BatchNorm2d, layers[at]), relu_first=rectified)
+    at += 1
+    if _has(layers, at, _is_relu):
+        stage.relu_last, at = True, at + 1
+    if _has(layers, at, _is_dropout):
+        stage.dropout, at = cast(Dropout, layers[at]), at + 1
+    parts.append(stage)
+    return at
 
 
 def _has(layers: list[nn.Module], at: int, kind: Callable[[nn.Module], bool]) -> bool:
     return at < len(layers) and kind(layers[at])
 
 
-def _convolved(layer: nn.Conv2d, images: Tensor) -> Tensor:
-    padding = cast(int, layer.padding[0])
-    if (
-        images.dim() != 4
-        or images.shape[2] + 2 * padding < layer.kernel_size[0]
-        or images.shape[3] + 2 * padding < layer.kernel_size[1]
-    ):
-        return F.conv2d(images, layer.weight, layer.bias, padding=padding)  # torch's words for what is wrong
-    compute = kernels.convolution if layer.groups == 1 else kernels.depthwise_convolution
-    result = compute(images, layer.weight, padding)
-    return result if layer.bias is None else result + layer.bias[:, None, None]
+@dataclass
+class Chain:
+    """Layers that are computed at once. `plain` computes them one by one, for images that the kernels do not take."""
+
+    parts: list[Part]
+    plain: list[Step]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return what the layers make of `images`, and let them keep their running statistics."""
+        links = [link for part in self.parts for link in part.links()]
+        shapes = kernels.shapes_along(images, links)
+        return _along(self.plain, images) if shapes is None else kernels.chain(images, links, shapes)
 
 
-def _pooled(images: Tensor, size: int) -> Tensor:
-    fits = images.dim() == 4 and min(images.shape[2:]) >= size and images.shape[1] <= MOST_CHANNELS
-    return kernels.max_pooling(images, size) if fits else F.max_pool2d(images, size)
+@dataclass
+class _Convolution:
+    layer: nn.Conv2d
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        layer = self.layer
+        kind = kernels.Convolution if layer.groups == 1 else kernels.DepthwiseConvolution
+        convolution = kind(layer.weight, cast(int, layer.padding[0]))
+        return (convolution,) if layer.bias is None else (convolution, kernels.Shift(layer.bias))
+
+
+@dataclass
+class _Separable:
+    layer: SeparableConvolution
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return kernels.DepthwiseConvolution(self.layer.depthwise, 0), kernels.Convolution(self.layer.pointwise, 0)
+
+
+@dataclass
+class _Pooling:
+    layer: nn.MaxPool2d
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return (kernels.MaxPooling(cast(int, self.layer.kernel_size)),)
+
+
+@dataclass
+class _Rectification:
+    def links(self) -> tuple[kernels.Link, ...]:
+        return (kernels.Rectification(),)
 
 
 @dataclass
 class _Stage:
-    """ReLU, normalisation, ReLU, dropout in two passes; also keeps the running statistics as its layer would."""
+    """ReLU, normalisation, ReLU, dropout; also keeps the running statistics as its layer would."""
 
-    layer: nn.Module
+    layer: nn.BatchNorm2d
     relu_first: bool
     relu_last: bool = False
     dropout: Dropout | None = None
 
-    def __call__(self, images: Tensor) -> Tensor:
-        layer = cast(nn.BatchNorm2d, self.layer)
+    def links(self) -> tuple[kernels.Link, ...]:
+        layer = self.layer
         threshold = self.dropout.threshold if self.dropout else 0
         key = 0
         if self.dropout and threshold:
             key = int(torch.empty((), dtype=torch.int64).random_(generator=self.dropout.generator))
-        result, mean, variance = kernels.stage(
-            images,
+        as_keras = isinstance(layer, BatchNormalization)
+        stage = kernels.Stage(
             layer.weight,
             layer.bias,
-            epsilon=layer.eps,
+            layer.eps,
             relu_first=self.relu_first,
             relu_last=self.relu_last,
             threshold=threshold,
             key=key,
+            running_mean=layer.running_mean,
+            running_variance=layer.running_var,
+            batches_tracked=None if as_keras else layer.num_batches_tracked,
+            momentum=cast(float, layer.momentum),
+            unbiased=not as_keras,
         )
-        self._update(layer, mean, variance, images.numel() // images.shape[1])
-        return result
+        return (stage,)
 
-    @torch.no_grad()
-    def _update(self, layer: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-        if layer.running_mean is None or layer.running_var is None:
-            return
-        share = cast(float, layer.momentum)
-        if not isinstance(layer, BatchNormalization):
-            variance = variance * (count / max(1, count - 1))
-            cast(Tensor, layer.num_batches_tracked).add_(1)
-        layer.running_mean.lerp_(mean, share)
-        layer.running_var.lerp_(variance, share)
+
+Part = _Convolution | _Separable | _Pooling | _Rectification | _Stage
 
 
 def _untouched(module: nn.Module) -> bool:
@@ -189,15 +221,19 @@ def _is_convolution(module: nn.Module) -> bool:
         and (layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels)
         and layer.padding_mode == "zeros"
         and layer.padding in {(pad, pad) for pad in range(side)}
-        and max(layer.in_channels, layer.out_channels) <= MOST_CHANNELS
+        and max(layer.in_channels, layer.out_channels) <= kernels.MOST_CHANNELS
     )
+
+
+def _is_separable(module: nn.Module) -> bool:
+    return type(module) is SeparableConvolution and _untouched(module)
 
 
 def _is_normalization(module: nn.Module) -> bool:
     if type(module) not in {nn.BatchNorm2d, BatchNormalization} or not _untouched(module):
         return False
     layer = cast(nn.BatchNorm2d, module)
-    return layer.momentum is not None and layer.num_features <= MOST_CHANNELS and layer.track_running_stats
+    return layer.momentum is not None and layer.num_features <= kernels.MOST_CHANNELS and layer.track_running_stats
 
 
 def _is_max_pooling(module: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""Compiling kernels.c once for this processor, and loading it; what is compiled lies in the user's cache under a hash of all it depends on.
+"""Compiling chain.c once for this processor, and loading it; what is compiled lies in the user's cache under a hash of all it depends on.
 
 The source is the program's own; nothing of a user's is compiled. About three seconds the first time, a millisecond afterwards.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import platformdirs
 import torch
 
-SOURCE = Path(__file__).with_name("kernels.c")
+SOURCE = Path(__file__).with_name("chain.c")
 SWITCH = "BUDGETNET_KERNELS"
 FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-fopenmp")
 TIME_LIMIT = 120
@@ -56,9 +56,13 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         version = _first_line(compiler)
         path = _cached(compiler, version)
         # torch is loaded already, and with it the OpenMP runtime that the kernels then share.
-        return ctypes.CDLL(str(path)), f"compiled by {version}, {hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
+        return ctypes.CDLL(str(path)), f"compiled by {version}, {hashlib.sha256(_sources()).hexdigest()[:12]}"
     except (OSError, subprocess.SubprocessError):
         return None, "plain torch"
+
+
+def _sources() -> bytes:
+    return b"".join(path.read_bytes() for path in [SOURCE, *sorted(SOURCE.parent.glob("*.h"))])
 
 
 def _compiler() -> str | None:
@@ -74,7 +78,7 @@ def _first_line(compiler: str) -> str:
 
 def _cached(compiler: str, version: str) -> Path:
     flags = [*FLAGS, "-mcpu=native" if platform.machine() in {"aarch64", "arm64"} else "-march=native"]
-    key = hashlib.sha256("\n".join([version, *flags, _processor(), torch.__version__]).encode() + SOURCE.read_bytes())
+    key = hashlib.sha256("\n".join([version, *flags, _processor(), torch.__version__]).encode() + _sources())
     folder = Path(platformdirs.user_cache_dir("budgetnet")) / "kernels"
     path = folder / f"{key.hexdigest()[:24]}.so"
     if not path.exists():

@@ -1,0 +1,267 @@
+/* The four products of a convolution that a training step needs, for one image: blocked for registers, full and depthwise.
+ *
+ * Costs: one half to three quarters of a core's peak where channels are multiples of eight. The blocking is the classical one for small
+ * matrix products. Layout: images (H, W, C), framed by zeros where the convolution pads; kernels (K, K, C_in, C_out rounded up to
+ * eight, the rest zero).
+ */
+#ifndef BUDGETNET_CONVOLUTION_H
+#define BUDGETNET_CONVOLUTION_H
+
+#include "vectors.h"
+
+#define MAX_PIXELS 6
+#define SLACK 16 /* Numbers behind a frame that may be read, and are thrown away. */
+
+/* The inner part of a frame of zeros `pad` wide; the zeros are written once for all images that a thread frames in the same memory. */
+static void frame(const float *image, float *framed, int height, int width, int channels, int pad) {
+    int row = (width + 2 * pad) * channels, inner = width * channels;
+    float *to = framed + (size_t)pad * row + pad * channels;
+    for (int y = 0; y < height; y++) memcpy(to + (size_t)y * row, image + (size_t)y * inner, sizeof(float) * (size_t)inner);
+}
+
+/* `pixels` neighbouring outputs of one row, `vectors` times eight channels of each. */
+INLINE void outputs_block(const int pixels, const int vectors, const float *restrict input, int row, int channels, int size,
+                          const float *restrict kernel, int kernel_step, float *restrict output, int out_channels, int rest) {
+    vec sum[MAX_PIXELS * 2][3];
+#pragma GCC unroll 12
+    for (int m = 0; m < pixels; m++)
+#pragma GCC unroll 3
+        for (int n = 0; n < vectors; n++) sum[m][n] = splat(0.0f);
+    int run = size * channels;
+    for (int ky = 0; ky < size; ky++) {
+        const float *from = input + (size_t)ky * row;
+        const float *weight = kernel + (size_t)ky * run * kernel_step;
+        for (int t = 0; t < run; t++) {
+            vec w[3];
+#pragma GCC unroll 3
+            for (int n = 0; n < vectors; n++) w[n] = load(weight + n * LANES);
+#pragma GCC unroll 12
+            for (int m = 0; m < pixels; m++) {
+                vec x = splat(from[m * channels + t]);
+#pragma GCC unroll 3
+                for (int n = 0; n < vectors; n++) sum[m][n] += x * w[n];
+            }
+            weight += kernel_step;
+        }
+    }
+#pragma GCC unroll 12
+    for (int m = 0; m < pixels; m++)
+#pragma GCC unroll 3
+        for (int n = 0; n < vectors; n++) store_some(output + m * out_channels + n * LANES, sum[m][n], rest - n * LANES);
+}
+
+#define OUTPUTS_CASE(M, V) case M: outputs_block(M, V, input, row, channels, size, kernel, kernel_step, output, out_channels, rest); break;
+#define OUTPUTS_CASES(V) OUTPUTS_CASE(1, V) OUTPUTS_CASE(2, V) OUTPUTS_CASE(3, V) OUTPUTS_CASE(4, V) OUTPUTS_CASE(5, V) OUTPUTS_CASE(6, V)
+
+static void outputs_one(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
+                        float *output, int out_channels, int rest) {
+    switch (pixels) {
+        OUTPUTS_CASES(1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1) OUTPUTS_CASE(10, 1)
+    }
+}
+static void outputs_two(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
+                        float *output, int out_channels, int rest) {
+    switch (pixels) { OUTPUTS_CASES(2) }
+}
+static void outputs_three(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
+                          float *output, int out_channels, int rest) {
+    switch (pixels) { OUTPUTS_CASE(1, 3) OUTPUTS_CASE(2, 3) OUTPUTS_CASE(3, 3) OUTPUTS_CASE(4, 3) }
+}
+
+/* Outputs of one framed image: every row in blocks of equal width, as many channels at once as registers hold. */
+static void convolve_framed(const float *framed, int framed_width, int channels, int size, const float *kernel, float *output,
+                            int out_height, int out_width, int out_channels) {
+    int padded = round_up(out_channels), row = framed_width * channels;
+    for (int first = 0; first < padded;) {
+        int vectors = (padded - first) / LANES;
+        /* Three vectors at once only where they are all that is left; two and two otherwise. */
+        vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
+        int most = vectors == 1 ? 10 : vectors == 2 ? 6 : 4;
+        int blocks = (out_width + most - 1) / most, rest = out_channels - first;
+        for (int y = 0; y < out_height; y++) {
+            int x = 0;
+            for (int block = 0; block < blocks; block++) {
+                int pixels = (out_width - x + blocks - block - 1) / (blocks - block);
+                const float *input = framed + (size_t)y * row + (size_t)x * channels;
+                float *to = output + ((size_t)y * out_width + x) * out_channels + first;
+                if (vectors == 1) outputs_one(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                else if (vectors == 2) outputs_two(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                else outputs_three(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                x += pixels;
+            }
+        }
+        first += vectors * LANES;
+    }
+}
+
+/* `taps` rows of the kernel's gradient by `vectors` times eight output channels, summed over one image. */
+INLINE void kernel_block(const int taps, const int vectors, const float *restrict input, int row, int channels,
+                         const float *restrict gradient, int gradient_row, int out_channels, int out_height, int out_width,
+                         float *restrict sums, int padded) {
+    vec sum[MAX_PIXELS * 2][3];
+#pragma GCC unroll 12
+    for (int m = 0; m < taps; m++)
+#pragma GCC unroll 3
+        for (int n = 0; n < vectors; n++) sum[m][n] = load(sums + m * padded + n * LANES);
+    for (int y = 0; y < out_height; y++) {
+        const float *x = input + (size_t)y * row, *g = gradient + (size_t)y * gradient_row;
+        for (int pixel = 0; pixel < out_width; pixel++) {
+            vec d[3];
+#pragma GCC unroll 3
+            for (int n = 0; n < vectors; n++) d[n] = load(g + n * LANES);
+#pragma GCC unroll 12
+            for (int m = 0; m < taps; m++) {
+                vec value = splat(x[m]);
+#pragma GCC unroll 3
+                for (int n = 0; n < vectors; n++) sum[m][n] += value * d[n];
+            }
+            x += channels;
+            g += out_channels;
+        }
+    }
+#pragma GCC unroll 12
+    for (int m = 0; m < taps; m++)
+#pragma GCC unroll 3
+        for (int n = 0; n < vectors; n++) store(sums + m * padded + n * LANES, sum[m][n]);
+}
+
+#define KERNEL_CASE(M, V) case M: kernel_block(M, V, input, row, channels, gradient, gradient_row, out_channels, out_height, out_width, sums, padded); break;
+#define KERNEL_CASES(V) KERNEL_CASE(1, V) KERNEL_CASE(2, V) KERNEL_CASE(3, V) KERNEL_CASE(4, V) KERNEL_CASE(5, V) KERNEL_CASE(6, V)
+
+static void kernel_taps(int taps, int vectors, const float *input, int row, int channels, const float *gradient, int gradient_row,
+                        int out_channels, int out_height, int out_width, float *sums, int padded) {
+    if (vectors == 1) switch (taps) { KERNEL_CASES(1) KERNEL_CASE(7, 1) KERNEL_CASE(8, 1) KERNEL_CASE(9, 1) KERNEL_CASE(10, 1) }
+    else if (vectors == 2) switch (taps) { KERNEL_CASES(2) }
+    else switch (taps) { KERNEL_CASE(1, 3) KERNEL_CASE(2, 3) KERNEL_CASE(3, 3) KERNEL_CASE(4, 3) }
+}
+
+/* Add one image's share to the kernel's gradient, laid out as the packed kernel. Reads up to 28 bytes behind the last gradient. */
+static void kernel_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
+                            int out_height, int out_width, int out_channels, float *sums) {
+    int padded = round_up(out_channels), row = framed_width * channels, run = size * channels;
+    for (int first = 0; first < padded;) {
+        int vectors = (padded - first) / LANES;
+        vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
+        int most = vectors == 1 ? 10 : vectors == 2 ? 6 : 4, blocks = (run + most - 1) / most;
+        for (int ky = 0; ky < size; ky++) {
+            int t = 0;
+            for (int block = 0; block < blocks; block++) {
+                int taps = (run - t + blocks - block - 1) / (blocks - block);
+                kernel_taps(taps, vectors, framed + (size_t)ky * row + t, row, channels, gradient + first, gradient_row,
+                            out_channels, out_height, out_width, sums + ((size_t)ky * run + t) * padded + first, padded);
+                t += taps;
+            }
+        }
+        first += vectors * LANES;
+    }
+}
+
+/* torch's (C_out, C_in, K, K) with channels last is (C_out, K, K, C_in); packed is (K, K, C_in, padded C_out). */
+static void pack(const float *kernel, float *packed, int channels, int out_channels, int size) {
+    int padded = round_up(out_channels), taps = size * size * channels;
+    memset(packed, 0, sizeof(float) * (size_t)(taps * padded));
+    for (int o = 0; o < out_channels; o++)
+        for (int t = 0; t < taps; t++) packed[t * padded + o] = kernel[o * taps + t];
+}
+
+/* The kernel that sends output gradients back: turned by half a turn, inputs and outputs exchanged. */
+static void pack_turned(const float *kernel, float *packed, int channels, int out_channels, int size) {
+    int padded = round_up(channels), area = size * size;
+    memset(packed, 0, sizeof(float) * (size_t)(area * out_channels * padded));
+    for (int o = 0; o < out_channels; o++)
+        for (int k = 0; k < area; k++)
+            for (int c = 0; c < channels; c++)
+                packed[((area - 1 - k) * out_channels + o) * padded + c] = kernel[(o * area + k) * channels + c];
+}
+
+/* Depthwise convolution: each channel by its own kernel. Packed kernels are (K, K, channels rounded up to eight, the rest zero); framed
+ * images have room behind them, so the last vector of a pixel may read into the next pixel, whose part is thrown away. */
+INLINE void depthwise_block(const int pixels, const float *restrict input, int row, int channels, int size, const float *restrict kernel,
+                            int padded, float *restrict output, int rest) {
+    vec sum[8];
+#pragma GCC unroll 8
+    for (int m = 0; m < pixels; m++) sum[m] = splat(0.0f);
+    for (int ky = 0; ky < size; ky++)
+        for (int kx = 0; kx < size; kx++) {
+            vec w = load(kernel + (ky * size + kx) * padded);
+            const float *from = input + (size_t)ky * row + kx * channels;
+#pragma GCC unroll 8
+            for (int m = 0; m < pixels; m++) sum[m] += load(from + m * channels) * w;
+        }
+#pragma GCC unroll 8
+    for (int m = 0; m < pixels; m++) store_some(output + m * channels, sum[m], rest);
+}
+
+#define DEPTHWISE_CASE(M) case M: depthwise_block(M, input, row, channels, size, kernel, padded, output, rest); break;
+
+static void depthwise_outputs(int pixels, const float *input, int row, int channels, int size, const float *kernel, int padded,
+                              float *output, int rest) {
+    switch (pixels) {
+        DEPTHWISE_CASE(1) DEPTHWISE_CASE(2) DEPTHWISE_CASE(3) DEPTHWISE_CASE(4)
+        DEPTHWISE_CASE(5) DEPTHWISE_CASE(6) DEPTHWISE_CASE(7) DEPTHWISE_CASE(8)
+    }
+}
+
+static void depthwise_framed(const float *framed, int framed_width, int channels, int size, const float *kernel, float *output,
+                             int out_height, int out_width) {
+    int padded = round_up(channels), row = framed_width * channels, blocks = (out_width + 7) / 8;
+    for (int y = 0; y < out_height; y++)
+        for (int first = 0; first < padded; first += LANES) {
+            const float *line = framed + (size_t)y * row + first;
+            float *to = output + (size_t)y * out_width * channels + first;
+            int x = 0;
+            for (int block = 0; block < blocks; block++) {
+                int pixels = (out_width - x + blocks - block - 1) / (blocks - block);
+                depthwise_outputs(pixels, line + x * channels, row, channels, size, kernel + first, padded, to + x * channels,
+                                  channels - first);
+                x += pixels;
+            }
+        }
+}
+
+/* One row of taps at a time: `size` sums for eight channels, over all positions. */
+static void depthwise_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
+                               int out_height, int out_width, float *sums) {
+    int padded = round_up(channels), row = framed_width * channels;
+    for (int first = 0; first < padded; first += LANES)
+        for (int k = 0; k < size * size; k += 3) {
+            int taps = smaller(3, size * size - k);
+            vec sum[3][2] = {{splat(0.0f), splat(0.0f)}, {splat(0.0f), splat(0.0f)}, {splat(0.0f), splat(0.0f)}};
+            size_t place[3];
+            for (int m = 0; m < 3; m++) {
+                int tap = k + smaller(m, taps - 1);
+                place[m] = (size_t)(tap / size) * row + (tap % size) * channels + first;
+            }
+            for (int y = 0; y < out_height; y++) {
+                const float *x = framed + (size_t)y * row, *g = gradient + (size_t)y * gradient_row + first;
+                int pixel = 0;
+                for (; pixel + 2 <= out_width; pixel += 2) {
+                    vec d = load(g + pixel * channels), e = load(g + (pixel + 1) * channels);
+#pragma GCC unroll 3
+                    for (int m = 0; m < 3; m++) {
+                        sum[m][0] += load(x + place[m] + pixel * channels) * d;
+                        sum[m][1] += load(x + place[m] + (pixel + 1) * channels) * e;
+                    }
+                }
+                for (; pixel < out_width; pixel++) {
+                    vec d = load(g + pixel * channels);
+#pragma GCC unroll 3
+                    for (int m = 0; m < 3; m++) sum[m][0] += load(x + place[m] + pixel * channels) * d;
+                }
+            }
+            for (int m = 0; m < taps; m++) {
+                float *to = sums + (size_t)(k + m) * padded + first;
+                store(to, load(to) + sum[m][0] + sum[m][1]);
+            }
+        }
+}
+
+/* torch's (C, 1, K, K) as (K, K, padded C), turned by half a turn for the way back. */
+static void pack_depthwise(const float *kernel, float *packed, int channels, int size, int turned) {
+    int padded = round_up(channels), area = size * size;
+    memset(packed, 0, sizeof(float) * (size_t)(area * padded));
+    for (int c = 0; c < channels; c++)
+        for (int k = 0; k < area; k++) packed[(turned ? area - 1 - k : k) * padded + c] = kernel[c * area + k];
+}
+
+#endif

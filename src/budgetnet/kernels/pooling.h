@@ -1,0 +1,70 @@
+/* Max-pooling over windows that do not overlap, and its way back, for one image (H, W, C). Costs one pass over memory. */
+#ifndef BUDGETNET_POOLING_H
+#define BUDGETNET_POOLING_H
+
+#include "vectors.h"
+
+/* Eight channels at once; where their number is no multiple, the last eight overlap the ones before, and fewer than eight go one by
+ * one. */
+#define EACH_CHANNEL(VECTOR, SINGLE) do { \
+        if (channels >= LANES) \
+            for (int first = 0; first < channels; first += LANES) { int c = smaller(first, channels - LANES); VECTOR } \
+        else \
+            for (int c = 0; c < channels; c++) { SINGLE } \
+    } while (0)
+
+static void pooling_forward(const float *image, float *output, int height, int width, int channels, int size) {
+    int out_height = height / size, out_width = width / size;
+    for (int y = 0; y < out_height; y++)
+        for (int x = 0; x < out_width; x++) {
+            const float *from = image + ((size_t)y * size * width + (size_t)x * size) * channels;
+            float *to = output + ((size_t)y * out_width + x) * channels;
+            EACH_CHANNEL(
+                vec best = load(from + c);
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++) {
+                        vec other = load(from + ((size_t)ky * width + kx) * channels + c);
+                        best = larger(other, best);
+                    }
+                store(to + c, best);,
+                float best = from[c];
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++) {
+                        float other = from[((size_t)ky * width + kx) * channels + c];
+                        best = other > best ? other : best;
+                    }
+                to[c] = best;);
+        }
+}
+
+/* The gradient goes to the first place of each window that holds the maximum. */
+static void pooling_backward(const float *image, const float *maxima, const float *gradient, float *output, int height, int width,
+                             int channels, int size) {
+    int out_height = height / size, out_width = width / size, whole = out_height * size == height && out_width * size == width;
+    if (!whole) memset(output, 0, sizeof(float) * (size_t)height * width * channels);
+    for (int y = 0; y < out_height; y++)
+        for (int x = 0; x < out_width; x++) {
+            size_t corner = ((size_t)y * size * width + (size_t)x * size) * channels;
+            size_t at = ((size_t)y * out_width + x) * channels;
+            EACH_CHANNEL(
+                vec best = load(maxima + at + c);
+                ivec left = (ivec)load(gradient + at + c);
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++) {
+                        size_t place = corner + ((size_t)ky * width + kx) * channels + c;
+                        ivec here = load(image + place) == best;
+                        store(output + place, (vec)(here & left));
+                        left &= ~here;
+                    },
+                float left = gradient[at + c];
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++) {
+                        size_t place = corner + ((size_t)ky * width + kx) * channels + c;
+                        int here = image[place] == maxima[at + c];
+                        output[place] = here ? left : 0.0f;
+                        left = here ? 0.0f : left;
+                    });
+        }
+}
+
+#endif

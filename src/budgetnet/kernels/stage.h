@@ -1,0 +1,203 @@
+/* ReLU, BatchNormalization by the batch, ReLU, dropout: the elementwise passes over one image, two forward and two back.
+ *
+ * Costs: each number is read twice and written once, in either direction. BatchNormalization's gradient is that of Ioffe and Szegedy,
+ * arXiv:1502.03167. Sums have a fixed order within an image.
+ */
+#ifndef BUDGETNET_STAGE_H
+#define BUDGETNET_STAGE_H
+
+#include "vectors.h"
+
+#define MAX_CHANNELS 512
+
+/* An image is one long row of numbers; after `period` numbers (a common multiple of channels and of four vectors) the channels begin
+ * anew, so each channel's parameters are repeated over one period. */
+
+#define GROUP (4 * LANES)
+#define PERIOD_MAX (MAX_CHANNELS * GROUP)
+
+static int period_of(int channels) {
+    int period = channels;
+    while (period % GROUP) period += channels;
+    return period;
+}
+
+static void spread(const float *values, float *over, int channels, int period) {
+    for (int first = 0; first < period; first += channels) memcpy(over + first, values, sizeof(float) * (size_t)channels);
+}
+
+/* The other way: what was summed for each place in the period, added to what its channel has so far. */
+static void gather(const float *sums, const float *more, double *sum, double *other, int channels, int period) {
+    for (int first = 0; first < period; first += channels)
+        for (int c = 0; c < channels; c++) {
+            sum[c] += sums[first + c];
+            other[c] += more[first + c];
+        }
+}
+
+typedef struct {
+    int relu_first, relu_last, channels, period;
+    uint32_t threshold, key_one, key_two;
+    float keep_scale;
+    uint32_t first_group; /* of this image in the batch, so that each place of a batch has bits of its own */
+    int64_t total;
+} Stage;
+
+/* Bits that depend on a counter and two keys alone, so the backward pass draws the same mask again. Rounds as in the «lowbias32»
+ * integer hash (C. Wellons, public domain), with a key before each. */
+INLINE uvec random_bits(uint32_t counter, uint32_t key_one, uint32_t key_two) {
+    uvec h = (uvec){0, 1, 2, 3, 4, 5, 6, 7} + counter;
+    h ^= key_one;
+    h ^= h >> 16; h *= 0x7feb352dU; h ^= h >> 15; h *= 0x846ca68bU; h ^= h >> 16;
+    h ^= key_two;
+    h ^= h >> 16; h *= 0x7feb352dU; h ^= h >> 15;
+    return h;
+}
+
+/* Factors of vector `q` of a group of four, whose bits were drawn at once: zero, or the scale that makes up for the dropped. */
+INLINE vec dropout_factors(const Stage *s, uvec bits, const int q) {
+    ivec bytes = (ivec)((bits >> (uint32_t)(LANES * q)) & 255U);
+    ivec kept = bytes >= (ivec)((uvec){0, 0, 0, 0, 0, 0, 0, 0} + s->threshold);
+    return (vec)(kept & (ivec)splat(s->keep_scale));
+}
+INLINE uvec bits_of_group(const Stage *s, int64_t at) { return random_bits(((uint32_t)(at / GROUP) + s->first_group) * LANES, s->key_one, s->key_two); }
+
+#define PERIODS_AT_ONCE 64
+
+/* First pass: sum and sum of squares of each place in the period, in float over a few periods, in double beyond. */
+INLINE void forward_sums(const Stage *s, const int relu_first, const float *input, int64_t from, int64_t to, double *sums, double *squares) {
+    float sum[PERIOD_MAX], square[PERIOD_MAX];
+    for (int64_t first = from; first < to; first += PERIODS_AT_ONCE) {
+        int64_t last = first + PERIODS_AT_ONCE < to ? first + PERIODS_AT_ONCE : to;
+        memset(sum, 0, sizeof(float) * s->period);
+        memset(square, 0, sizeof(float) * s->period);
+        for (int64_t p = first; p < last; p++) {
+            const float *x = input + p * s->period;
+            int64_t left = s->total - p * s->period;
+            for (int j = 0; j < s->period; j += LANES) {
+                vec v = left >= s->period ? load(x + j) : load_some(x + j, left - j);
+                if (relu_first) v = rectified(v);
+                store(sum + j, load(sum + j) + v);
+                store(square + j, load(square + j) + v * v);
+            }
+        }
+        gather(sum, square, sums, squares, s->channels, s->period);
+    }
+}
+
+INLINE void forward_group(const Stage *s, const int relu_first, const int relu_last, const int dropout, const int whole, const float *input,
+                          float *output, int64_t at, const float *scale, const float *shift) {
+    uvec bits = {0};
+    if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        int64_t left = whole ? LANES : s->total - at - q * LANES;
+        vec x = whole ? load(input + at + q * LANES) : load_some(input + at + q * LANES, left);
+        if (relu_first) x = rectified(x);
+        x = x * load(scale + q * LANES) + load(shift + q * LANES);
+        if (relu_last) x = rectified(x);
+        if (dropout) x *= dropout_factors(s, bits, q);
+        if (whole) store(output + at + q * LANES, x);
+        else store_some(output + at + q * LANES, x, left < LANES ? (int)left : LANES);
+    }
+}
+
+INLINE void forward_values(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input, float *output,
+                           int64_t from, int64_t to, const float *scale, const float *shift) {
+    for (int64_t p = from; p < to; p++)
+        for (int j = 0; j < s->period; j += GROUP) {
+            int64_t at = p * s->period + j;
+            if (at + GROUP <= s->total) forward_group(s, relu_first, relu_last, dropout, 1, input, output, at, scale + j, shift + j);
+            else forward_group(s, relu_first, relu_last, dropout, 0, input, output, at, scale + j, shift + j);
+        }
+}
+
+#define SPECIAL(F, ...) do { \
+    int which = (s->relu_first ? 4 : 0) | (s->relu_last ? 2 : 0) | (s->threshold ? 1 : 0); \
+    switch (which) { \
+        case 0: F(s, 0, 0, 0, __VA_ARGS__); break; case 1: F(s, 0, 0, 1, __VA_ARGS__); break; \
+        case 2: F(s, 0, 1, 0, __VA_ARGS__); break; case 3: F(s, 0, 1, 1, __VA_ARGS__); break; \
+        case 4: F(s, 1, 0, 0, __VA_ARGS__); break; case 5: F(s, 1, 0, 1, __VA_ARGS__); break; \
+        case 6: F(s, 1, 1, 0, __VA_ARGS__); break; default: F(s, 1, 1, 1, __VA_ARGS__); break; } } while (0)
+
+static void values_of(const Stage *s, const float *input, float *output, int64_t from, int64_t to, const float *scale, const float *shift) {
+    SPECIAL(forward_values, input, output, from, to, scale, shift);
+}
+static void sums_of(const Stage *s, const float *input, int64_t from, int64_t to, double *sums, double *squares) {
+    if (s->relu_first) forward_sums(s, 1, input, from, to, sums, squares);
+    else forward_sums(s, 0, input, from, to, sums, squares);
+}
+
+static Stage stage_of(int64_t pixels, int channels, int relu_first, int relu_last, int threshold, uint64_t key) {
+    Stage s = {relu_first, relu_last, channels, period_of(channels), (uint32_t)threshold, (uint32_t)key, (uint32_t)(key >> 32),
+               256.0f / (256.0f - (float)threshold), 0, pixels * channels};
+    return s;
+}
+
+INLINE vec gradient_of_norm(const Stage *s, const int relu_last, const int dropout, vec x, vec gradient, vec scale, vec shift, uvec bits,
+                            const int q) {
+    if (dropout) gradient *= dropout_factors(s, bits, q);
+    if (relu_last) gradient = where_positive(x * scale + shift, gradient);
+    return gradient;
+}
+
+INLINE void backward_sums(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input,
+                          const float *gradient, int64_t from, int64_t to, const float *scale, const float *shift, const float *mean,
+                          double *sums, double *products) {
+    float sum[PERIOD_MAX], product[PERIOD_MAX];
+    for (int64_t first = from; first < to; first += PERIODS_AT_ONCE) {
+        int64_t last = first + PERIODS_AT_ONCE < to ? first + PERIODS_AT_ONCE : to;
+        memset(sum, 0, sizeof(float) * s->period);
+        memset(product, 0, sizeof(float) * s->period);
+        for (int64_t p = first; p < last; p++)
+            for (int j = 0; j < s->period; j += GROUP) {
+                int64_t at = p * s->period + j;
+                uvec bits = {0};
+                if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+                for (int q = 0; q < 4; q++) {
+                    int k = j + q * LANES;
+                    int64_t left = s->total - at - q * LANES;
+                    vec x = load_some(input + at + q * LANES, left), g = load_some(gradient + at + q * LANES, left);
+                    if (relu_first) x = rectified(x);
+                    g = gradient_of_norm(s, relu_last, dropout, x, g, load(scale + k), load(shift + k), bits, q);
+                    store(sum + k, load(sum + k) + g);
+                    store(product + k, load(product + k) + g * (x - load(mean + k)));
+                }
+            }
+        gather(sum, product, sums, products, s->channels, s->period);
+    }
+}
+
+INLINE void backward_values(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input,
+                            const float *gradient, float *output, int64_t from, int64_t to, const float *scale, const float *shift,
+                            const float *slope, const float *offset) {
+    for (int64_t p = from; p < to; p++)
+        for (int j = 0; j < s->period; j += GROUP) {
+            int64_t at = p * s->period + j;
+            uvec bits = {0};
+            if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+            for (int q = 0; q < 4; q++) {
+                int k = j + q * LANES;
+                int64_t left = s->total - at - q * LANES;
+                vec raw = load_some(input + at + q * LANES, left), x = relu_first ? rectified(raw) : raw;
+                vec g = load_some(gradient + at + q * LANES, left);
+                g = gradient_of_norm(s, relu_last, dropout, x, g, load(scale + k), load(shift + k), bits, q);
+                g = g * load(scale + k) + x * load(slope + k) + load(offset + k);
+                if (relu_first) g = where_positive(raw, g);
+                store_some(output + at + q * LANES, g, left < LANES ? (int)left : LANES);
+            }
+        }
+}
+
+static void gradient_sums(const Stage *s, const float *input, const float *gradient, int64_t from, int64_t to, const float *scale,
+                          const float *shift, const float *mean, double *sums, double *products) {
+    SPECIAL(backward_sums, input, gradient, from, to, scale, shift, mean, sums, products);
+}
+static void gradient_values(const Stage *s, const float *input, const float *gradient, float *output, int64_t from, int64_t to,
+                            const float *scale, const float *shift, const float *slope, const float *offset) {
+    SPECIAL(backward_values, input, gradient, output, from, to, scale, shift, slope, offset);
+}
+
+#endif
