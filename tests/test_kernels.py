@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from budgetnet import kernels, zoo
 from budgetnet.accelerated import accelerated
+from budgetnet.optimizer import DecoupledAdam
 from budgetnet.zoo.blocks import BatchNormalization, Dropout, Network
 
 needs_compiler = pytest.mark.usefixtures("compiled")
@@ -156,7 +157,7 @@ def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: boo
 
     def chained(*given: Tensor) -> Tensor:
         x, k, b, d, p, w = [batch, *given] if first_is_leaf else given
-        links = [kernels.Convolution(k, 1), kernels.Shift(b), kernels.Rectification(), kernels.MaxPooling(2)]
+        links: list[kernels.Link] = [kernels.Convolution(k, 1), kernels.Shift(b), kernels.Rectification(), kernels.MaxPooling(2)]
         return kernels.chain(
             x, [*links, kernels.DepthwiseConvolution(d, 1), kernels.Convolution(p, 0), kernels.Stage(w, None, 1e-3, relu_last=True)]
         )
@@ -181,7 +182,7 @@ def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: boo
 def test_two_passes_may_be_under_way_before_the_way_back() -> None:
     kernel = images(8, 1, 3, 3, seed=1).requires_grad_()
     one, two = images(2, 1, 6, 6), images(2, 1, 6, 6, seed=5)
-    links = [kernels.Convolution(kernel, 1), kernels.Rectification()]
+    links: list[kernels.Link] = [kernels.Convolution(kernel, 1), kernels.Rectification()]
     (kernels.chain(one, links).sum() + kernels.chain(two, links).square().sum()).backward()  # type: ignore[no-untyped-call]
     assert kernel.grad is not None
     exact = kernel.detach().double().requires_grad_()
@@ -200,7 +201,7 @@ def test_nan_is_not_hidden_by_a_rectification() -> None:
 
 @needs_compiler
 def test_what_no_kernel_takes_is_refused_not_read_past_its_end() -> None:
-    for batch, link in [
+    refused: list[tuple[Tensor, kernels.Link]] = [
         (images(2, 3, 4, 4), kernels.Convolution(images(8, 4, 3, 3), 1)),
         (images(2, 3, 2, 2), kernels.Convolution(images(8, 3, 3, 3), 0)),
         (images(2, 3, 4, 4), kernels.Convolution(images(8, 3, 3, 3).double(), 1)),
@@ -208,7 +209,8 @@ def test_what_no_kernel_takes_is_refused_not_read_past_its_end() -> None:
         (images(2, 3, 1, 4), kernels.MaxPooling(2)),
         (images(2, 3, 4, 4), kernels.Stage(torch.ones(4), None, 1e-3)),
         (images(2, kernels.MOST_CHANNELS + 1, 2, 2), kernels.Rectification()),
-    ]:
+    ]
+    for batch, link in refused:
         with pytest.raises(ValueError, match="no chain of kernels"):
             kernels.chain(batch, [link])
 
@@ -277,3 +279,43 @@ def test_hooks_of_the_user_are_called() -> None:
     with accelerated(network):
         network(images(2, 1, 8, 8))
     assert seen == [1]
+
+
+@needs_compiler
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_adam_s_step_is_torch_s(decay: float) -> None:
+    shapes = [(12, 3, 3, 3), (20, 12, 1, 1), (7,)]
+    ours = [images(*shape) if len(shape) == 4 else images(1, 1, 1, *shape).flatten() for shape in shapes]
+    theirs = [nn.Parameter(tensor.clone().double()) for tensor in ours]
+    states = [(torch.zeros_like(tensor), torch.zeros_like(tensor), torch.tensor(0.0)) for tensor in ours]
+    reference = torch.optim.AdamW(theirs, lr=0.03, betas=(0.9, 0.99), eps=1e-3, weight_decay=decay)
+    for step in range(5):
+        gradients = [images(1, 1, 1, tensor.numel(), seed=step).flatten() for tensor in ours]
+        moments = []
+        for tensor, exact, gradient, state in zip(ours, theirs, gradients, states, strict=True):
+            own = torch.empty_like(tensor).copy_(gradient.view(tensor.shape))
+            exact.grad = own.double()
+            moments.append(kernels.Moment(tensor, own, *state, decay))
+        assert all(moment.fits() for moment in moments)
+        kernels.adam_step(moments, rate=0.03, beta_1=0.9, beta_2=0.99, epsilon=1e-3)
+        reference.step()
+    close(ours, [tensor.detach() for tensor in theirs])
+    assert [state[2] for state in states] == [5, 5, 5]
+
+
+@needs_compiler
+def test_adam_on_the_kernel_goes_on_from_torchs_state_and_skips_what_has_no_gradient() -> None:
+    weights = [nn.Parameter(images(4, 3, 3, 3)), nn.Parameter(torch.ones(5))]
+    copies = [nn.Parameter(weight.detach().clone().double()) for weight in weights]
+    settings = {"rate": 0.02, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8, "weight_decay": 0.1}
+    ours = DecoupledAdam(weights, **settings)
+    groups = [{"params": copies[:1], "weight_decay": 0.1}, {"params": copies[1:], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.02, betas=(0.9, 0.99), eps=1e-8)
+    for step in range(6):
+        for index, (weight, copied) in enumerate(zip(weights, copies, strict=True)):
+            absent = index == 1 and step == 3
+            gradient = images(4, 3, 3, 3, seed=step) if index == 0 else torch.linspace(-1, step, 5)
+            weight.grad, copied.grad = (None, None) if absent else (gradient, gradient.double())
+        ours.step()
+        reference.step()
+    close([weight.detach() for weight in weights], [weight.detach() for weight in copies])

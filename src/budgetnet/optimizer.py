@@ -2,7 +2,8 @@
 
 Keras's Adam adds epsilon to the root of the *uncorrected* second moment, torch's to the corrected one; early in a run that is a
 factor of thirty on epsilon. Keras's momentum keeps the learning rate inside the velocity, so a falling rate acts at once in
-torch and slowly in Keras. Source: Keras 3's documented formulas. Adam runs on torch's fused kernel.
+torch and slowly in Keras. Source: Keras 3's documented formulas. From its second step on Adam runs on a kernel of our own, where there
+is one (`kernels/adam.h`), else on torch's fused one.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
+from budgetnet import kernels
 from budgetnet.recipe import Recipe
 
 
@@ -37,6 +39,29 @@ class Moments:
             own = {name.partition(".")[2]: value for name, value in tensors.items() if name.startswith(f"{index}.")}
             self.state[parameter] = {key: value.clone() for key, value in own.items()}
 
+    def _step_on_kernels(self) -> bool:
+        """Take one step on the compiled kernel; return False, and change nothing, where it cannot: at the first step, for example."""
+        if kernels.library() is None:
+            return False
+        groups = [(group, self._moments(group)) for group in self.param_groups]
+        if not all(moments and all(moment.fits() for moment in moments) for _, moments in groups):
+            return False
+        for group, moments in groups:
+            beta_1, beta_2 = group["betas"]
+            kernels.adam_step(moments, rate=group["lr"], beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"])
+        return True
+
+    def _moments(self, group: dict[str, Any]) -> list[kernels.Moment]:
+        """Return what the kernel needs of each parameter, nothing where one has no gradient or no state yet."""
+        moments = []
+        for parameter in group["params"]:
+            state, gradient = self.state.get(parameter), parameter.grad
+            if gradient is None or not state:
+                return []
+            decay = group["weight_decay"]
+            moments.append(kernels.Moment(parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"], decay))
+        return moments
+
     def _parameters(self) -> list[nn.Parameter]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
@@ -55,7 +80,7 @@ class KerasAdam(Moments, Adam):
         self.steps += 1
         for group in self.param_groups:
             group["eps"] = self.epsilon / (1 - group["betas"][1] ** self.steps) ** 0.5
-        return super().step(closure)  # type: ignore[no-any-return]
+        return None if closure is None and self._step_on_kernels() else super().step(closure)
 
 
 class DecoupledAdam(Moments, AdamW):
@@ -72,6 +97,11 @@ class DecoupledAdam(Moments, AdamW):
         filled = [group for group in groups if group["params"]]
         super().__init__(filled, lr=rate, betas=(beta_1, beta_2), eps=epsilon, fused=True)
         self.steps = 0
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Take one step along the gradients."""
+        return None if closure is None and self._step_on_kernels() else super().step(closure)
 
 
 class KerasSGD(Optimizer):

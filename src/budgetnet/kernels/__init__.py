@@ -1,4 +1,4 @@
-"""Compiled training kernels: convolution, max-pooling, and ReLU + BatchNormalization + ReLU + dropout, in chains; see chain.c.
+"""Compiled training kernels: convolution, max-pooling, and ReLU + BatchNormalization + ReLU + dropout, in chains, and Adam's step; see chain.c.
 
 `library()` gives them, or None where no C compiler with OpenMP is found: everything then runs on plain torch, slower, with the same
 meaning. They are compiled once (about three seconds) into the user's cache, for this processor. BUDGETNET_KERNELS=plain switches them off.
@@ -17,6 +17,7 @@ from budgetnet.kernels.operations import (
     chain,
     shapes_along,
 )
+from budgetnet.kernels.optimization import Moment, adam_step
 
 __all__ = [
     "MOST_CHANNELS",
@@ -24,9 +25,11 @@ __all__ = [
     "DepthwiseConvolution",
     "Link",
     "MaxPooling",
+    "Moment",
     "Rectification",
     "Shift",
     "Stage",
+    "adam_step",
     "chain",
     "description",
     "library",

@@ -11,6 +11,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "adam.h"
 #include "convolution.h"
 #include "pooling.h"
 #include "stage.h"
@@ -88,7 +89,8 @@ static void measure(Step *s, const Link *l) {
 }
 
 static size_t framed_numbers(int height, int width, int channels, int pad) {
-    return (size_t)(height + 2 * pad) * (width + 2 * pad) * channels + SLACK;
+    /* Rounded up to a cache line, so that the next frame begins with one. */
+    return ((size_t)(height + 2 * pad) * (width + 2 * pad) * channels + SLACK + 15) / 16 * 16;
 }
 
 static void *take_zeros(Room *room, size_t bytes) {
@@ -354,7 +356,7 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
                    int count, int threads) {
     size_t largest = SLACK;
     for (int i = 0; i < length; i++) {
-        size_t numbers = (size_t)links[i].height * links[i].width * links[i].channels + SLACK;
+        size_t numbers = framed_numbers(links[i].height, links[i].width, links[i].channels, 0);
         if (numbers > largest) largest = numbers;
     }
     float *all_frames;

@@ -219,41 +219,50 @@ static void depthwise_framed(const float *framed, int framed_width, int channels
         }
 }
 
-/* One row of taps at a time: `size` sums for eight channels, over all positions. */
+/* The gradient of one row of a depthwise kernel, `taps` places wide, for eight channels: a window slides along each row of the image. */
+INLINE void depthwise_taps(const int taps, const float *restrict input, int row, int channels, const float *restrict gradient,
+                           int gradient_row, int out_height, int out_width, float *restrict sums, int padded) {
+    vec sum[5][2];
+#pragma GCC unroll 5
+    for (int m = 0; m < taps; m++) sum[m][0] = sum[m][1] = splat(0.0f);
+    for (int y = 0; y < out_height; y++) {
+        const float *x = input + (size_t)y * row, *g = gradient + (size_t)y * gradient_row;
+        int pixel = 0;
+        for (; pixel + 2 <= out_width; pixel += 2) {
+            vec d = load(g), e = load(g + channels), window[6];
+#pragma GCC unroll 6
+            for (int m = 0; m <= taps; m++) window[m] = load(x + m * channels);
+#pragma GCC unroll 5
+            for (int m = 0; m < taps; m++) {
+                sum[m][0] += window[m] * d;
+                sum[m][1] += window[m + 1] * e;
+            }
+            x += 2 * channels;
+            g += 2 * channels;
+        }
+        if (pixel < out_width) {
+            vec d = load(g);
+#pragma GCC unroll 5
+            for (int m = 0; m < taps; m++) sum[m][0] += load(x + m * channels) * d;
+        }
+    }
+#pragma GCC unroll 5
+    for (int m = 0; m < taps; m++) store(sums + m * padded, load(sums + m * padded) + sum[m][0] + sum[m][1]);
+}
+
+#define TAPS_CASE(M) case M: depthwise_taps(M, x, row, channels, g, gradient_row, out_height, out_width, to, padded); break;
+
+/* Add one image's share to the gradient of a depthwise kernel, laid out as the packed one. */
 static void depthwise_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
                                int out_height, int out_width, float *sums) {
     int padded = round_up(channels), row = framed_width * channels;
     for (int first = 0; first < padded; first += LANES)
-        for (int k = 0; k < size * size; k += 3) {
-            int taps = smaller(3, size * size - k);
-            vec sum[3][2] = {{splat(0.0f), splat(0.0f)}, {splat(0.0f), splat(0.0f)}, {splat(0.0f), splat(0.0f)}};
-            size_t place[3];
-            for (int m = 0; m < 3; m++) {
-                int tap = k + smaller(m, taps - 1);
-                place[m] = (size_t)(tap / size) * row + (tap % size) * channels + first;
+        for (int ky = 0; ky < size; ky++)
+            for (int kx = 0; kx < size; kx += 5) {
+                const float *x = framed + (size_t)ky * row + (size_t)kx * channels + first, *g = gradient + first;
+                float *to = sums + (size_t)(ky * size + kx) * padded + first;
+                switch (smaller(5, size - kx)) { TAPS_CASE(1) TAPS_CASE(2) TAPS_CASE(3) TAPS_CASE(4) TAPS_CASE(5) }
             }
-            for (int y = 0; y < out_height; y++) {
-                const float *x = framed + (size_t)y * row, *g = gradient + (size_t)y * gradient_row + first;
-                int pixel = 0;
-                for (; pixel + 2 <= out_width; pixel += 2) {
-                    vec d = load(g + pixel * channels), e = load(g + (pixel + 1) * channels);
-#pragma GCC unroll 3
-                    for (int m = 0; m < 3; m++) {
-                        sum[m][0] += load(x + place[m] + pixel * channels) * d;
-                        sum[m][1] += load(x + place[m] + (pixel + 1) * channels) * e;
-                    }
-                }
-                for (; pixel < out_width; pixel++) {
-                    vec d = load(g + pixel * channels);
-#pragma GCC unroll 3
-                    for (int m = 0; m < 3; m++) sum[m][0] += load(x + place[m] + pixel * channels) * d;
-                }
-            }
-            for (int m = 0; m < taps; m++) {
-                float *to = sums + (size_t)(k + m) * padded + first;
-                store(to, load(to) + sum[m][0] + sum[m][1]);
-            }
-        }
 }
 
 /* torch's (C, 1, K, K) as (K, K, padded C), turned by half a turn for the way back. */
