@@ -289,15 +289,15 @@ def test_adam_s_step_is_torch_s(decay: float) -> None:
     theirs = [nn.Parameter(tensor.clone().double()) for tensor in ours]
     states = [(torch.zeros_like(tensor), torch.zeros_like(tensor), torch.tensor(0.0)) for tensor in ours]
     reference = torch.optim.AdamW(theirs, lr=0.03, betas=(0.9, 0.99), eps=1e-3, weight_decay=decay)
+    moments = [kernels.Moment(tensor, *state, decay) for tensor, state in zip(ours, states, strict=True)]
+    assert all(moment.fits() for moment in moments)
+    adam = kernels.AdamStep(moments)
     for step in range(5):
-        gradients = [images(1, 1, 1, tensor.numel(), seed=step).flatten() for tensor in ours]
-        moments = []
-        for tensor, exact, gradient, state in zip(ours, theirs, gradients, states, strict=True):
-            own = torch.empty_like(tensor).copy_(gradient.view(tensor.shape))
-            exact.grad = own.double()
-            moments.append(kernels.Moment(tensor, own, *state, decay))
-        assert all(moment.fits() for moment in moments)
-        kernels.adam_step(moments, rate=0.03, beta_1=0.9, beta_2=0.99, epsilon=1e-3)
+        for tensor, exact in zip(ours, theirs, strict=True):
+            gradient = images(1, 1, 1, tensor.numel(), seed=step).view(tensor.shape)
+            tensor.grad = torch.empty_like(tensor).copy_(gradient)
+            exact.grad = tensor.grad.double()
+        assert adam(rate=0.03, beta_1=0.9, beta_2=0.99, epsilon=1e-3)
         reference.step()
     close(ours, [tensor.detach() for tensor in theirs])
     assert [state[2] for state in states] == [5, 5, 5]

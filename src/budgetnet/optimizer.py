@@ -23,6 +23,8 @@ class Moments:
     steps: int
     param_groups: list[dict[str, Any]]
     state: Any
+    _kernel: kernels.AdamStep | None = None
+    """Made once there is a state to work on."""
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return what the next step depends on, by name: moments and the count of steps."""
@@ -38,29 +40,27 @@ class Moments:
         for index, parameter in enumerate(self._parameters()):
             own = {name.partition(".")[2]: value for name, value in tensors.items() if name.startswith(f"{index}.")}
             self.state[parameter] = {key: value.clone() for key, value in own.items()}
+        self._kernel = None
 
     def _step_on_kernels(self) -> bool:
         """Take one step on the compiled kernel; return False, and change nothing, where it cannot: at the first step, for example."""
-        if kernels.library() is None:
-            return False
-        groups = [(group, self._moments(group)) for group in self.param_groups]
-        if not all(moments and all(moment.fits() for moment in moments) for _, moments in groups):
-            return False
-        for group, moments in groups:
-            beta_1, beta_2 = group["betas"]
-            kernels.adam_step(moments, rate=group["lr"], beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"])
-        return True
+        if self._kernel is None:
+            self._kernel = self._prepared()
+        group = self.param_groups[0]
+        beta_1, beta_2 = group["betas"]
+        return self._kernel is not None and self._kernel(rate=group["lr"], beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"])
 
-    def _moments(self, group: dict[str, Any]) -> list[kernels.Moment]:
-        """Return what the kernel needs of each parameter, nothing where one has no gradient or no state yet."""
+    def _prepared(self) -> kernels.AdamStep | None:
+        if kernels.library() is None:
+            return None
         moments = []
-        for parameter in group["params"]:
-            state, gradient = self.state.get(parameter), parameter.grad
-            if gradient is None or not state:
-                return []
-            decay = group["weight_decay"]
-            moments.append(kernels.Moment(parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"], decay))
-        return moments
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state, decay = self.state.get(parameter), group["weight_decay"]
+                if not state:
+                    return None
+                moments.append(kernels.Moment(parameter, state["exp_avg"], state["exp_avg_sq"], state["step"], decay))
+        return kernels.AdamStep(moments) if all(moment.fits() for moment in moments) else None
 
     def _parameters(self) -> list[nn.Parameter]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

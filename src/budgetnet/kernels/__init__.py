@@ -17,10 +17,11 @@ from budgetnet.kernels.operations import (
     chain,
     shapes_along,
 )
-from budgetnet.kernels.optimization import Moment, adam_step
+from budgetnet.kernels.optimization import AdamStep, Moment
 
 __all__ = [
     "MOST_CHANNELS",
+    "AdamStep",
     "Convolution",
     "DepthwiseConvolution",
     "Link",
@@ -29,7 +30,6 @@ __all__ = [
     "Rectification",
     "Shift",
     "Stage",
-    "adam_step",
     "chain",
     "description",
     "library",

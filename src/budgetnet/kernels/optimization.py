@@ -6,36 +6,13 @@ Costs about 2 µs a parameter tensor. Callers ask `library()` first.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from budgetnet.kernels.build import library
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A parameter, its gradient, and Adam's state of it: tensors of one shape and memory order; `step` (), float32, counts."""
-
-    parameter: Tensor
-    gradient: Tensor
-    mean: Tensor
-    square: Tensor
-    step: Tensor
-    decay: float
-    """Share of the rate that the parameter loses in each step."""
-
-    def fits(self) -> bool:
-        """Return whether the kernel can read them: dense float32 on the CPU, in the same order in memory."""
-        given = self.parameter
-        strides = given.stride()
-        alike = all(
-            other.dtype == torch.float32 and other.device.type == "cpu" and other.shape == given.shape and other.stride() == strides
-            for other in (given, self.gradient, self.mean, self.square)
-        )
-        dense = given.is_contiguous() or (given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last))
-        return alike and dense and self.step.dtype == torch.float32
 
 
 class _Slot(ctypes.Structure):
@@ -48,14 +25,54 @@ class _Slot(ctypes.Structure):
     )
 
 
-def adam_step(moments: list[Moment], *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
-    """Take one step of AdamW along the gradients, in place: parameters, means, squares and counts of steps."""
-    kernels = library()
-    if kernels is None:
-        raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
-    slots = (_Slot * len(moments))()
-    for slot, moment in zip(slots, moments, strict=True):
-        slot.weights, slot.gradient = moment.parameter.data_ptr(), moment.gradient.data_ptr()
-        slot.mean, slot.square, slot.step = moment.mean.data_ptr(), moment.square.data_ptr(), moment.step.data_ptr()
-        slot.numbers, slot.decay = moment.parameter.numel(), moment.decay
-    kernels.adam_step(slots, len(moments), *map(ctypes.c_double, (rate, beta_1, beta_2, epsilon)))
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A parameter and Adam's state of it: dense float32 tensors of one shape and memory order; `step` (), float32, counts."""
+
+    parameter: Tensor
+    mean: Tensor
+    square: Tensor
+    step: Tensor
+    decay: float
+    """Share of the rate that the parameter loses in each step."""
+
+    def fits(self) -> bool:
+        """Return whether the kernel can read them."""
+        given = self.parameter
+        alike = all(
+            other.dtype == torch.float32
+            and other.device.type == "cpu"
+            and other.shape == given.shape
+            and other.stride() == given.stride()
+            for other in (given, self.mean, self.square)
+        )
+        dense = given.is_contiguous() or (given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last))
+        return alike and dense and self.step.dtype == torch.float32
+
+
+class AdamStep:
+    """The step of AdamW for the parameters in `moments`, which stay where they are in memory as long as it is used."""
+
+    def __init__(self, moments: Sequence[Moment]) -> None:
+        self._moments = list(moments)
+        self._strides = [moment.parameter.stride() for moment in moments]
+        self._slots = (_Slot * len(moments))()
+        for slot, moment in zip(self._slots, moments, strict=True):
+            slot.weights, slot.mean, slot.square = (tensor.data_ptr() for tensor in (moment.parameter, moment.mean, moment.square))
+            slot.step, slot.numbers, slot.decay = moment.step.data_ptr(), moment.parameter.numel(), moment.decay
+
+    def __call__(self, *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> bool:
+        """Take one step along the gradients, in place: parameters, means, squares and counts; or change nothing and return False.
+
+        That is where a parameter has no gradient, or one in another order in memory, or has moved.
+        """
+        kernels = library()
+        if kernels is None:
+            return False
+        for slot, moment, strides in zip(self._slots, self._moments, self._strides, strict=True):
+            gradient = moment.parameter.grad
+            if gradient is None or gradient.stride() != strides or moment.parameter.data_ptr() != slot.weights:
+                return False
+            slot.gradient = gradient.data_ptr()
+        kernels.adam_step(self._slots, len(self._slots), *map(ctypes.c_double, (rate, beta_1, beta_2, epsilon)))
+        return True
