@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Literal
 
 import pytest
 import torch
@@ -85,9 +86,12 @@ def test_depthwise_convolution_is_torchs(channels: int, side: int, size: int, pa
 
 @needs_compiler
 @pytest.mark.parametrize("channels", [1, 4, 10, 12, 16, 20, 33])
-@pytest.mark.parametrize(("relu_first", "relu_last"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("relu_first", [False, True])
+@pytest.mark.parametrize("activation", ["none", "relu", "silu"])
 @pytest.mark.parametrize("threshold", [0, 51])
-def test_stage_is_torchs_composition(channels: int, relu_first: bool, relu_last: bool, threshold: int) -> None:
+def test_stage_is_torchs_composition(
+    channels: int, relu_first: bool, activation: Literal["none", "relu", "silu"], threshold: int
+) -> None:
     batch, weight, bias = images(3, channels, 5, 7) + 0.3, torch.linspace(-1, 2, channels), torch.linspace(-0.5, 0.5, channels)
     key = 0x123456789ABCDEF
     factors = mask(batch.shape, threshold, key).double()
@@ -95,10 +99,10 @@ def test_stage_is_torchs_composition(channels: int, relu_first: bool, relu_last:
     def composed(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         x = F.relu(x) if relu_first else x
         x = F.batch_norm(x, None, None, w, b, training=True, eps=1e-3)
-        return (F.relu(x) if relu_last else x) * factors
+        return {"none": x, "relu": F.relu(x), "silu": F.silu(x)}[activation] * factors
 
     def fused(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        stage = kernels.Stage(w, b, 1e-3, relu_first=relu_first, relu_last=relu_last, threshold=threshold, key=key)
+        stage = kernels.Stage(w, b, 1e-3, relu_first=relu_first, activation=activation, threshold=threshold, key=key)
         return kernels.chain(x, [stage])
 
     close(gradients(fused, batch, weight, bias), gradients(composed, batch.double(), weight.double(), bias.double()))
@@ -142,7 +146,7 @@ def test_running_statistics_are_batch_norms(unbiased: bool) -> None:
     if not unbiased:
         count = 3 * 5 * 7
         expected_variance = 0.9 + (expected_variance - 0.9) * (count - 1) / count
-    stage = kernels.Stage(None, None, 1e-3, False, False, 0, 0, mean, variance, tracked, momentum=0.1, unbiased=unbiased)
+    stage = kernels.Stage(None, None, 1e-3, False, "none", 0, 0, mean, variance, tracked, momentum=0.1, unbiased=unbiased)
     kernels.chain(batch, [stage])
     close([mean, variance], [expected_mean, expected_variance])
     assert tracked == 5
@@ -159,7 +163,13 @@ def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: boo
         x, k, b, d, p, w = [batch, *given] if first_is_leaf else given
         links: list[kernels.Link] = [kernels.Convolution(k, 1), kernels.Shift(b), kernels.Rectification(), kernels.MaxPooling(2)]
         return kernels.chain(
-            x, [*links, kernels.DepthwiseConvolution(d, 1), kernels.Convolution(p, 0), kernels.Stage(w, None, 1e-3, relu_last=True)]
+            x,
+            [
+                *links,
+                kernels.DepthwiseConvolution(d, 1),
+                kernels.Convolution(p, 0),
+                kernels.Stage(w, None, 1e-3, activation="relu"),
+            ],
         )
 
     def composed(*given: Tensor) -> Tensor:
@@ -192,11 +202,21 @@ def test_two_passes_may_be_under_way_before_the_way_back() -> None:
 
 
 @needs_compiler
+def test_silu_far_from_zero_is_torchs() -> None:
+    values = torch.tensor([-200.0, -88.0, -87.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 87.0, 89.0, 200.0, 3e4]).view(1, 1, 3, 4)
+    ones = torch.ones(1)
+    batch = torch.cat([values, -values])  # mean 0
+    scale = float(batch.var(correction=0)) ** 0.5
+    seen = kernels.chain(batch, [kernels.Stage(ones * scale, ones * 0, 0.0, activation="silu")])
+    close([seen], [F.silu(batch.double())])
+
+
+@needs_compiler
 def test_nan_is_not_hidden_by_a_rectification() -> None:
     batch = images(2, 8, 4, 4)
     batch[0, 0, 0, 0] = float("nan")
     assert kernels.chain(batch, [kernels.Rectification()]).isnan().any()
-    assert kernels.chain(batch, [kernels.Stage(None, None, 1e-3, relu_last=True)]).isnan().any()
+    assert kernels.chain(batch, [kernels.Stage(None, None, 1e-3, activation="relu")]).isnan().any()
 
 
 @needs_compiler

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -109,8 +109,8 @@ def _take_stage(layers: list[nn.Module], at: int, parts: list[Part], *, rectifie
         return at
     stage = _Stage(cast(nn.BatchNorm2d, layers[at]), relu_first=rectified)
     at += 1
-    if _has(layers, at, _is_relu):
-        stage.relu_last, at = True, at + 1
+    if _has(layers, at, _is_relu) or _has(layers, at, _is_silu):
+        stage.activation, at = "relu" if _is_relu(layers[at]) else "silu", at + 1
     if _has(layers, at, _is_dropout):
         stage.dropout, at = cast(Dropout, layers[at]), at + 1
     parts.append(stage)
@@ -170,11 +170,11 @@ class _Rectification:
 
 @dataclass
 class _Stage:
-    """ReLU, normalisation, ReLU, dropout; also keeps the running statistics as its layer would."""
+    """ReLU, normalisation, ReLU or SiLU, dropout; also keeps the running statistics as its layer would."""
 
     layer: nn.BatchNorm2d
     relu_first: bool
-    relu_last: bool = False
+    activation: Literal["none", "relu", "silu"] = "none"
     dropout: Dropout | None = None
 
     def links(self) -> tuple[kernels.Link, ...]:
@@ -189,7 +189,7 @@ class _Stage:
             layer.bias,
             layer.eps,
             relu_first=self.relu_first,
-            relu_last=self.relu_last,
+            activation=self.activation,
             threshold=threshold,
             key=key,
             running_mean=layer.running_mean,
@@ -247,6 +247,10 @@ def _is_max_pooling(module: nn.Module) -> bool:
 
 def _is_relu(module: nn.Module) -> bool:
     return type(module) is nn.ReLU and _untouched(module)
+
+
+def _is_silu(module: nn.Module) -> bool:
+    return type(module) is nn.SiLU and _untouched(module)
 
 
 def _is_dropout(module: nn.Module) -> bool:

@@ -20,7 +20,7 @@ enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT };
 
 /* What Python says of a link; operations.py has the same fields. */
 typedef struct {
-    int32_t kind, height, width, channels, out_channels, size, pad, relu_first, relu_last, threshold;
+    int32_t kind, height, width, channels, out_channels, size, pad, relu_first, activation, threshold;
     float epsilon, momentum, correction;
     uint64_t key;
     const float *input;
@@ -116,7 +116,7 @@ static void lay_out(Room *room, Step *s, size_t *frames, int threads, int back) 
         else if (back) pack_turned(l->weight, s->packed, l->channels, l->out_channels, l->size);
         else pack(l->weight, s->packed, l->channels, l->out_channels, l->size);
     } else if (l->kind == STAGE) {
-        s->stage = stage_of((int64_t)s->height * s->width, l->channels, l->relu_first, l->relu_last, l->threshold, l->key);
+        s->stage = stage_of((int64_t)s->height * s->width, l->channels, l->relu_first, l->activation, l->threshold, l->key);
         s->periods = (s->stage.total + s->stage.period - 1) / s->stage.period;
         for (int row = 0; row < (back ? 5 : 2); row++) s->over[row] = take(room, sizeof(float) * s->stage.period);
         s->sums = take_zeros(room, sizeof(double) * 2 * l->channels * threads);

@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from budgetnet.kernels.build import library
 CHANNELS_LAST = torch.channels_last
 MOST_CHANNELS = 512
 """As MAX_CHANNELS in stage.h."""
+ACTIVATIONS = ("none", "relu", "silu")
+"""In the order of stage.h."""
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
 
@@ -54,7 +56,7 @@ class DepthwiseConvolution:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """ReLU (`relu_first`), `F.batch_norm` by the batch's statistics, ReLU (`relu_last`), dropout of threshold / 256, in this order.
+    """ReLU (`relu_first`), `F.batch_norm` by the batch's statistics, `activation`, dropout of threshold / 256, in this order.
 
     The mask depends on `key` (64 bits) and the place alone. Running statistics (C,), where given, move towards the batch's by the share
     `momentum`; the variance is the biased one unless `unbiased`. `batches_tracked` (), int64, counts the batches.
@@ -64,7 +66,7 @@ class Stage:
     bias: Tensor | None
     epsilon: float
     relu_first: bool = False
-    relu_last: bool = False
+    activation: Literal["none", "relu", "silu"] = "none"
     threshold: int = 0
     key: int = 0
     running_mean: Tensor | None = None
@@ -150,7 +152,7 @@ class _Row(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "height", "width", "channels", "out_channels", "size", "pad")),
-        *((name, ctypes.c_int32) for name in ("relu_first", "relu_last", "threshold")),
+        *((name, ctypes.c_int32) for name in ("relu_first", "activation", "threshold")),
         *((name, ctypes.c_float) for name in ("epsilon", "momentum", "correction")),
         ("key", ctypes.c_uint64),
         *((name, ctypes.c_void_p) for name in ("input", "output", "weight", "bias", "statistics")),
@@ -212,7 +214,8 @@ def _fill(row: _Row, link: Link, shape: Shape, after: Shape, count: int) -> None
     elif isinstance(link, MaxPooling):
         row.size = link.size
     elif isinstance(link, Stage):
-        row.relu_first, row.relu_last, row.threshold, row.key = link.relu_first, link.relu_last, link.threshold, link.key
+        row.relu_first, row.activation = link.relu_first, ACTIVATIONS.index(link.activation)
+        row.threshold, row.key = link.threshold, link.key
         row.epsilon, row.momentum = link.epsilon, link.momentum
         seen = count * shape[1] * shape[2]
         row.correction = seen / max(1, seen - 1) if link.unbiased else 1.0

@@ -1,4 +1,4 @@
-/* ReLU, BatchNormalization by the batch, ReLU, dropout: the elementwise passes over one image, two forward and two back.
+/* ReLU, BatchNormalization by the batch, ReLU or SiLU, dropout: the elementwise passes over one image, two forward and two back.
  *
  * Costs: each number is read twice and written once, in either direction. BatchNormalization's gradient is that of Ioffe and Szegedy,
  * arXiv:1502.03167. Sums have a fixed order within an image.
@@ -12,6 +12,8 @@
 
 /* An image is one long row of numbers; after `period` numbers (a common multiple of channels and of four vectors) the channels begin
  * anew, so each channel's parameters are repeated over one period. */
+
+enum { NONE, RELU, SILU };
 
 #define GROUP (4 * LANES)
 #define PERIOD_MAX (MAX_CHANNELS * GROUP)
@@ -36,7 +38,7 @@ static void gather(const float *sums, const float *more, double *sum, double *ot
 }
 
 typedef struct {
-    int relu_first, relu_last, channels, period;
+    int relu_first, activation, channels, period;
     uint32_t threshold, key_one, key_two;
     float keep_scale;
     uint32_t first_group; /* of this image in the batch, so that each place of a batch has bits of its own */
@@ -85,7 +87,7 @@ INLINE void forward_sums(const Stage *s, const int relu_first, const float *inpu
     }
 }
 
-INLINE void forward_group(const Stage *s, const int relu_first, const int relu_last, const int dropout, const int whole, const float *input,
+INLINE void forward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const int whole, const float *input,
                           float *output, int64_t at, const float *scale, const float *shift) {
     uvec bits = {0};
     if (dropout) bits = bits_of_group(s, at);
@@ -95,30 +97,32 @@ INLINE void forward_group(const Stage *s, const int relu_first, const int relu_l
         vec x = whole ? load(input + at + q * LANES) : load_some(input + at + q * LANES, left);
         if (relu_first) x = rectified(x);
         x = x * load(scale + q * LANES) + load(shift + q * LANES);
-        if (relu_last) x = rectified(x);
+        if (activation == RELU) x = rectified(x);
+        if (activation == SILU) x *= sigmoid(x);
         if (dropout) x *= dropout_factors(s, bits, q);
         if (whole) store(output + at + q * LANES, x);
         else store_some(output + at + q * LANES, x, left < LANES ? (int)left : LANES);
     }
 }
 
-INLINE void forward_values(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input, float *output,
+INLINE void forward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input, float *output,
                            int64_t from, int64_t to, const float *scale, const float *shift) {
     for (int64_t p = from; p < to; p++)
         for (int j = 0; j < s->period; j += GROUP) {
             int64_t at = p * s->period + j;
-            if (at + GROUP <= s->total) forward_group(s, relu_first, relu_last, dropout, 1, input, output, at, scale + j, shift + j);
-            else forward_group(s, relu_first, relu_last, dropout, 0, input, output, at, scale + j, shift + j);
+            if (at + GROUP <= s->total) forward_group(s, relu_first, activation, dropout, 1, input, output, at, scale + j, shift + j);
+            else forward_group(s, relu_first, activation, dropout, 0, input, output, at, scale + j, shift + j);
         }
 }
 
+#define SPECIAL_CASE(F, FIRST, ACTIVATION, DROPOUT, ...) \
+    if (!!s->relu_first == FIRST && s->activation == ACTIVATION && !!s->threshold == DROPOUT) { F(s, FIRST, ACTIVATION, DROPOUT, __VA_ARGS__); break; }
+#define SPECIAL_CASES(F, ACTIVATION, ...) \
+    SPECIAL_CASE(F, 0, ACTIVATION, 0, __VA_ARGS__) SPECIAL_CASE(F, 0, ACTIVATION, 1, __VA_ARGS__) \
+    SPECIAL_CASE(F, 1, ACTIVATION, 0, __VA_ARGS__) SPECIAL_CASE(F, 1, ACTIVATION, 1, __VA_ARGS__)
+/* `F` with what a stage consists of known to the compiler. */
 #define SPECIAL(F, ...) do { \
-    int which = (s->relu_first ? 4 : 0) | (s->relu_last ? 2 : 0) | (s->threshold ? 1 : 0); \
-    switch (which) { \
-        case 0: F(s, 0, 0, 0, __VA_ARGS__); break; case 1: F(s, 0, 0, 1, __VA_ARGS__); break; \
-        case 2: F(s, 0, 1, 0, __VA_ARGS__); break; case 3: F(s, 0, 1, 1, __VA_ARGS__); break; \
-        case 4: F(s, 1, 0, 0, __VA_ARGS__); break; case 5: F(s, 1, 0, 1, __VA_ARGS__); break; \
-        case 6: F(s, 1, 1, 0, __VA_ARGS__); break; default: F(s, 1, 1, 1, __VA_ARGS__); break; } } while (0)
+    SPECIAL_CASES(F, NONE, __VA_ARGS__) SPECIAL_CASES(F, RELU, __VA_ARGS__) SPECIAL_CASES(F, SILU, __VA_ARGS__) } while (0)
 
 static void values_of(const Stage *s, const float *input, float *output, int64_t from, int64_t to, const float *scale, const float *shift) {
     SPECIAL(forward_values, input, output, from, to, scale, shift);
@@ -128,20 +132,23 @@ static void sums_of(const Stage *s, const float *input, int64_t from, int64_t to
     else forward_sums(s, 0, input, from, to, sums, squares);
 }
 
-static Stage stage_of(int64_t pixels, int channels, int relu_first, int relu_last, int threshold, uint64_t key) {
-    Stage s = {relu_first, relu_last, channels, period_of(channels), (uint32_t)threshold, (uint32_t)key, (uint32_t)(key >> 32),
+static Stage stage_of(int64_t pixels, int channels, int relu_first, int activation, int threshold, uint64_t key) {
+    Stage s = {relu_first, activation, channels, period_of(channels), (uint32_t)threshold, (uint32_t)key, (uint32_t)(key >> 32),
                256.0f / (256.0f - (float)threshold), 0, pixels * channels};
     return s;
 }
 
-INLINE vec gradient_of_norm(const Stage *s, const int relu_last, const int dropout, vec x, vec gradient, vec scale, vec shift, uvec bits,
+INLINE vec gradient_of_norm(const Stage *s, const int activation, const int dropout, vec x, vec gradient, vec scale, vec shift, uvec bits,
                             const int q) {
     if (dropout) gradient *= dropout_factors(s, bits, q);
-    if (relu_last) gradient = where_positive(x * scale + shift, gradient);
-    return gradient;
+    if (activation == NONE) return gradient;
+    vec y = x * scale + shift;
+    if (activation == RELU) return where_positive(y, gradient);
+    vec part = sigmoid(y);
+    return gradient * part * (splat(1.0f) + y * (splat(1.0f) - part));
 }
 
-INLINE void backward_sums(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input,
+INLINE void backward_sums(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
                           const float *gradient, int64_t from, int64_t to, const float *scale, const float *shift, const float *mean,
                           double *sums, double *products) {
     float sum[PERIOD_MAX], product[PERIOD_MAX];
@@ -160,7 +167,7 @@ INLINE void backward_sums(const Stage *s, const int relu_first, const int relu_l
                     int64_t left = s->total - at - q * LANES;
                     vec x = load_some(input + at + q * LANES, left), g = load_some(gradient + at + q * LANES, left);
                     if (relu_first) x = rectified(x);
-                    g = gradient_of_norm(s, relu_last, dropout, x, g, load(scale + k), load(shift + k), bits, q);
+                    g = gradient_of_norm(s, activation, dropout, x, g, load(scale + k), load(shift + k), bits, q);
                     store(sum + k, load(sum + k) + g);
                     store(product + k, load(product + k) + g * (x - load(mean + k)));
                 }
@@ -169,7 +176,7 @@ INLINE void backward_sums(const Stage *s, const int relu_first, const int relu_l
     }
 }
 
-INLINE void backward_values(const Stage *s, const int relu_first, const int relu_last, const int dropout, const float *input,
+INLINE void backward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
                             const float *gradient, float *output, int64_t from, int64_t to, const float *scale, const float *shift,
                             const float *slope, const float *offset) {
     for (int64_t p = from; p < to; p++)
@@ -183,7 +190,7 @@ INLINE void backward_values(const Stage *s, const int relu_first, const int relu
                 int64_t left = s->total - at - q * LANES;
                 vec raw = load_some(input + at + q * LANES, left), x = relu_first ? rectified(raw) : raw;
                 vec g = load_some(gradient + at + q * LANES, left);
-                g = gradient_of_norm(s, relu_last, dropout, x, g, load(scale + k), load(shift + k), bits, q);
+                g = gradient_of_norm(s, activation, dropout, x, g, load(scale + k), load(shift + k), bits, q);
                 g = g * load(scale + k) + x * load(slope + k) + load(offset + k);
                 if (relu_first) g = where_positive(raw, g);
                 store_some(output + at + q * LANES, g, left < LANES ? (int)left : LANES);

@@ -31,6 +31,26 @@ INLINE vec rectified(vec x) { return (vec)((ivec)x & ~(x < splat(0.0f))); }
 INLINE vec larger(vec a, vec b) { return (vec)(((ivec)a & (a > b)) | ((ivec)b & ~(a > b))); }
 INLINE vec where_positive(vec x, vec value) { return (vec)((ivec)value & (x > splat(0.0f))); }
 
+/* e to the power of x, to two units in the last place; x beyond ±87 counts as ±87. Cody and Waite's reduction, and e^r over
+ * |r| <= ln 2 / 2 by its Taylor polynomial of degree seven. */
+INLINE vec exponential(vec x) {
+    x = larger(splat(-87.0f), x);
+    x = -larger(splat(-87.0f), -x);
+    vec shifted = x * splat(1.44269504f) + splat(12582912.0f), n = shifted - splat(12582912.0f);
+    vec r = x - n * splat(0.693145752f) - n * splat(1.42860677e-6f);
+    vec power = splat(1.0f / 5040);
+    power = power * r + splat(1.0f / 720);
+    power = power * r + splat(1.0f / 120);
+    power = power * r + splat(1.0f / 24);
+    power = power * r + splat(1.0f / 6);
+    power = power * r + splat(0.5f);
+    power = power * r + splat(1.0f);
+    power = power * r + splat(1.0f);
+    ivec exponent = ((ivec)shifted - (ivec)splat(12582912.0f)) << 23;
+    return (vec)((ivec)power + exponent);
+}
+INLINE vec sigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + exponential(-x)); }
+
 /* Reads up to seven numbers at the end of an image as one vector, the rest zero. */
 INLINE vec load_some(const float *p, int64_t left) {
     if (left >= LANES) return load(p);
