@@ -189,6 +189,33 @@ def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: boo
 
 
 @needs_compiler
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_stages_inside_a_chain_are_torchs(activation: Literal["relu", "silu"], threads: int) -> None:
+    batch, first, second = images(5, 3, 9, 9), images(12, 3, 3, 3, seed=1), images(10, 12, 3, 3, seed=2)
+    weight, bias = torch.linspace(0.5, 2, 12), torch.linspace(-1, 1, 12)
+    factors = mask(torch.Size([5, 12, 9, 9]), 51, 77).double()
+
+    def chained(x: Tensor, k: Tensor, w: Tensor, b: Tensor, n: Tensor) -> Tensor:
+        stage = kernels.Stage(w, b, 1e-3, activation=activation, threshold=51, key=77)
+        return kernels.chain(x, [kernels.Convolution(k, 1), stage, kernels.Convolution(n, 1), kernels.Stage(None, None, 1e-3)])
+
+    def composed(x: Tensor, k: Tensor, w: Tensor, b: Tensor, n: Tensor) -> Tensor:
+        x = F.batch_norm(F.conv2d(x, k, padding=1), None, None, w, b, training=True, eps=1e-3)
+        x = (F.relu(x) if activation == "relu" else F.silu(x)) * factors
+        return F.batch_norm(F.conv2d(x, n, padding=1), None, None, training=True, eps=1e-3)
+
+    given = [batch, first, weight, bias, second]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        measured = gradients(chained, *given)
+    finally:
+        torch.set_num_threads(before)
+    close(measured, gradients(composed, *(tensor.double() for tensor in given)))
+
+
+@needs_compiler
 def test_two_passes_may_be_under_way_before_the_way_back() -> None:
     kernel = images(8, 1, 3, 3, seed=1).requires_grad_()
     one, two = images(2, 1, 6, 6), images(2, 1, 6, 6, seed=5)
