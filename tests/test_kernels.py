@@ -256,6 +256,13 @@ def test_what_no_kernel_takes_is_refused_not_read_past_its_end() -> None:
         (images(2, 3, 1, 4), kernels.MaxPooling(2)),
         (images(2, 3, 4, 4), kernels.Stage(torch.ones(4), None, 1e-3)),
         (images(2, kernels.MOST_CHANNELS + 1, 2, 2), kernels.Rectification()),
+        (images(2, 3, 4, 4), kernels.Convolution(images(8, 3, 1, 1), 2)),
+        (images(2, 3, 7, 7), kernels.Convolution(images(8, 3, 5, 3), 0)),
+        (images(2, 3, 4, 4), kernels.DepthwiseConvolution(images(3, 2, 3, 3), 0)),
+        (images(2, 3, 4, 4), kernels.Shift(torch.ones(3))),
+        (images(2, 3, 4, 4), kernels.MaxPooling(0)),
+        (images(2, 3, 4, 4), kernels.Stage(None, None, 1e-3, threshold=256)),
+        (images(2, 3, 4, 4), kernels.Stage(None, None, 1e-3, running_mean=torch.zeros(3))),
     ]
     for batch, link in refused:
         with pytest.raises(ValueError, match="no chain of kernels"):
@@ -348,6 +355,21 @@ def test_adam_s_step_is_torch_s(decay: float) -> None:
         reference.step()
     close(ours, [tensor.detach() for tensor in theirs])
     assert [state[2] for state in states] == [5, 5, 5]
+
+
+@needs_compiler
+def test_adam_finds_a_parameter_that_was_given_new_memory() -> None:
+    weight, copied = nn.Parameter(images(8, 6, 1, 1)), nn.Parameter(images(8, 6, 1, 1).double())
+    adam = DecoupledAdam([weight], rate=0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-8, weight_decay=0.0)
+    exact = torch.optim.AdamW([copied], lr=0.01, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0)
+    for seed in range(5):
+        gradient = images(8, 6, 1, 1, seed=seed)
+        weight.grad, copied.grad = gradient, gradient.double()
+        weight.data = weight.data.renorm(2, 0, 1.0).contiguous()
+        copied.data = copied.data.renorm(2, 0, 1.0)
+        adam.step()
+        exact.step()
+    close([weight.detach()], [copied.detach()])
 
 
 @needs_compiler

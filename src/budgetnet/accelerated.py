@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ def _lend(module: nn.Module) -> list[tuple[nn.Module, str]]:
         return []
     original = getattr(module, name)
     if type(module) in {nn.Sequential, Network}:
-        layers = list(module.children())
+        layers = list(cast(nn.Sequential, module))  # not its children, of which one that comes twice is given once
         planned = plan(layers[:-1] if type(module) is Network else layers)
     else:
         parts, _ = _take_run([module], 0)
@@ -49,8 +49,8 @@ def _lend(module: nn.Module) -> list[tuple[nn.Module, str]]:
             return []
         planned = [Chain(parts, [original])]
 
-    def step(images: Tensor) -> Tensor:
-        return _along(planned, images) if module.training and _fits(images) else original(images)
+    def step(input: Tensor) -> Tensor:  # named as torch's layers name it
+        return _along(planned, input) if module.training and _fits(input) else original(input)
 
     vars(module)[name] = step
     return [(module, name)]
@@ -62,8 +62,8 @@ def _along(steps: list[Step], images: Tensor) -> Tensor:
     return images
 
 
-def _fits(images: Tensor) -> bool:
-    return images.dtype == torch.float32 and images.device.type == "cpu" and torch.is_grad_enabled()
+def _fits(images: object) -> bool:
+    return isinstance(images, Tensor) and images.dtype == torch.float32 and images.device.type == "cpu" and torch.is_grad_enabled()
 
 
 def plan(layers: list[nn.Module]) -> list[Step]:
@@ -93,7 +93,7 @@ def _take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
             at += 1
             if getattr(layer, "activation", None) == "relu":
                 at = _take_stage(layers, at, parts, rectified=True)
-        elif _is_relu(layer):
+        elif _is_relu(layer) and (parts or not cast(nn.ReLU, layer).inplace):  # what comes in may have other readers
             at = _take_stage(layers, at + 1, parts, rectified=True)
         elif _is_normalization(layer):
             at = _take_stage(layers, at, parts, rectified=False)
@@ -123,13 +123,17 @@ def _has(layers: list[nn.Module], at: int, kind: Callable[[nn.Module], bool]) ->
 
 @dataclass
 class Chain:
-    """Layers that are computed at once. `plain` computes them one by one, for images that the kernels do not take."""
+    """Layers that are computed at once. `plain` computes them one by one: for images that the kernels do not take, or where one of the
+    layers was told to evaluate.
+    """
 
     parts: list[Part]
     plain: list[Step]
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return what the layers make of `images`, and let them keep their running statistics."""
+        if not all(part.training for part in self.parts):
+            return _along(self.plain, images)
         links = [link for part in self.parts for link in part.links()]
         shapes = kernels.shapes_along(images, links)
         return _along(self.plain, images) if shapes is None else kernels.chain(images, links, shapes)
@@ -138,6 +142,8 @@ class Chain:
 @dataclass
 class _Convolution:
     layer: nn.Conv2d
+
+    training: ClassVar[bool] = True
 
     def links(self) -> tuple[kernels.Link, ...]:
         layer = self.layer
@@ -150,6 +156,8 @@ class _Convolution:
 class _Separable:
     layer: SeparableConvolution
 
+    training: ClassVar[bool] = True
+
     def links(self) -> tuple[kernels.Link, ...]:
         return kernels.DepthwiseConvolution(self.layer.depthwise, 0), kernels.Convolution(self.layer.pointwise, 0)
 
@@ -158,12 +166,16 @@ class _Separable:
 class _Pooling:
     layer: nn.MaxPool2d
 
+    training: ClassVar[bool] = True
+
     def links(self) -> tuple[kernels.Link, ...]:
         return (kernels.MaxPooling(cast(int, self.layer.kernel_size)),)
 
 
 @dataclass
 class _Rectification:
+    training: ClassVar[bool] = True
+
     def links(self) -> tuple[kernels.Link, ...]:
         return (kernels.Rectification(),)
 
@@ -176,6 +188,10 @@ class _Stage:
     relu_first: bool
     activation: Literal["none", "relu", "silu"] = "none"
     dropout: Dropout | None = None
+
+    @property
+    def training(self) -> bool:
+        return self.layer.training and (self.dropout is None or self.dropout.training)
 
     def links(self) -> tuple[kernels.Link, ...]:
         layer = self.layer

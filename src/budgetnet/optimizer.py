@@ -42,6 +42,16 @@ class Moments:
             self.state[parameter] = {key: value.clone() for key, value in own.items()}
         self._kernel = None
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take up more parameters."""
+        super().add_param_group(param_group)  # type: ignore[misc]
+        self._kernel = None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a state as torch keeps it."""
+        super().load_state_dict(state_dict)  # type: ignore[misc]
+        self._kernel = None
+
     def _step_on_kernels(self) -> bool:
         """Take one step on the compiled kernel; return False, and change nothing, where it cannot: at the first step, for example."""
         if self._kernel is None:

@@ -3,9 +3,9 @@
  * What it does: runs the links of a chain image by image. Only BatchNormalization needs the whole batch at once; between two of them
  * everything that happens to an image happens while it is in the cache, and threads meet only where a normalisation needs its sums.
  * What it costs: see benchmarks/. Where it comes from: operations.py fills the links and says what each equals; the loops are in the headers.
- * Every sum has a fixed order for a fixed number of threads, so runs repeat bit for bit.
+ * Every sum has a fixed order for the number of threads that was asked for, so runs repeat bit for bit, also where fewer are given.
  *
- * Layout: images (N, H, W, C), each link's input and output contiguous. A thread has one contiguous share of the batch throughout.
+ * Layout: images (N, H, W, C), each link's input and output contiguous. A batch has as many contiguous parts as threads are asked for.
  */
 #include <math.h>
 #include <omp.h>
@@ -60,6 +60,7 @@ static void *take(Room *room, size_t bytes) {
 
 /* Memory that the calling thread keeps from step to step. */
 static char *workspace(size_t bytes) {
+    if (!bytes) bytes = 64;
     static _Thread_local char *memory = NULL;
     static _Thread_local size_t held = 0;
     if (bytes > held) {
@@ -220,7 +221,7 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
 
 static void sums_of_image(const Step *s, int64_t n, int thread) {
     double *own = s->sums + (size_t)thread * 2 * s->link->channels;
-    sums_of(&s->stage, s->link->input + n * s->numbers, 0, s->periods, own, own + s->link->channels);
+    sums_of(&s->stage, s->link->input + n * s->numbers, s->periods, own, own + s->link->channels);
 }
 
 static void gradient_sums_of_image(const Step *s, int64_t n, const float *gradient, int thread) {
@@ -238,18 +239,17 @@ int chain_forward(const Link *links, int length, int count, int threads) {
     if (!steps) return 1;
 #pragma omp parallel num_threads(threads)
     {
-        int thread = omp_get_thread_num();
-        int64_t from = share(count, thread, threads), to = share(count, thread + 1, threads);
-        float *frames = all_frames + frames_size * thread;
+        int thread = omp_get_thread_num(), team = omp_get_num_threads();
         /* `ready`: the link at `first` is a stage whose statistics are known. */
         for (int first = 0, ready = 0;; ready = 1) {
             int next = first + ready;
             while (next < length && links[next].kind != STAGE) next++;
             const Step *stage = next < length ? steps + next : NULL;
-            for (int64_t n = from; n < to; n++) {
-                for (int i = first; i < next; i++) image_forward(steps + i, n, frames);
-                if (stage) sums_of_image(stage, n, thread);
-            }
+            for (int part = thread; part < threads; part += team)
+                for (int64_t n = share(count, part, threads); n < share(count, part + 1, threads); n++) {
+                    for (int i = first; i < next; i++) image_forward(steps + i, n, all_frames + frames_size * part);
+                    if (stage) sums_of_image(stage, n, part);
+                }
             if (!stage) break;
 #pragma omp barrier
 #pragma omp single
@@ -297,8 +297,7 @@ static void image_backward(const Step *s, int64_t n, int last, const float *grad
             break;
         }
         case POOLING:
-            if (target)
-                pooling_backward(image, l->output + n * s->out_numbers, gradient, target, s->height, s->width, l->channels, l->size);
+            if (target) pooling_backward(image, gradient, target, s->height, s->width, l->channels, l->size);
             break;
         case SHIFT: {
             double *own = s->sums + (size_t)thread * l->channels;
@@ -350,6 +349,23 @@ static void collect(const Step *s, int threads) {
         }
 }
 
+/* Image `n` from the link at `top` down to the one above `below`; returns where its gradient is then. `landing` is the room of the batch
+ * for it, or NULL where nobody needs it. Two rooms of `largest` numbers stand before the frames. */
+static const float *links_backward(const Step *steps, int top, int below, int64_t n, int count, const float *at, float *landing, float *frames,
+                                   size_t largest, int part) {
+    for (int i = top; i > below; i--) {
+        const Step *s = steps + i;
+        float *target = at == frames ? frames + largest : frames;
+        if (i == below + 1) target = landing ? landing + n * s->numbers : NULL;
+        /* Kernels read up to seven numbers behind a gradient. */
+        int last = (uint64_t)(count - 1 - n) * s->out_numbers < LANES;
+        image_backward(s, n, last, at, target, frames, part);
+        if (s->link->kind != SHIFT) at = target;
+        else if (i == below + 1 && target) at = memcpy(target, at, sizeof(float) * s->numbers);
+    }
+    return at;
+}
+
 /* `gradient` is that of the last output; `first_room` and `second_room` are for the gradients of the largest input each.
  * `image_gradient` may be NULL: then only parameters get gradients. Returns 0, or 1 where memory ran out. */
 int chain_backward(const Link *links, int length, const float *gradient, float *image_gradient, float *first_room, float *second_room,
@@ -365,29 +381,19 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
     if (!steps) return 1;
 #pragma omp parallel num_threads(threads)
     {
-        int thread = omp_get_thread_num();
-        int64_t from = share(count, thread, threads), to = share(count, thread + 1, threads);
-        float *frames = all_frames + frames_size * thread, *scratch = frames; /* Two rooms for an image stand before the frames. */
+        int thread = omp_get_thread_num(), team = omp_get_num_threads();
         const float *behind = gradient;
         /* `ready`: the link at `top` is a stage whose sums are known. Down to the next stage an image's gradients stay with its thread. */
         for (int top = length - 1, ready = 0;; ready = 1) {
             int below = top - ready;
             while (below >= 0 && links[below].kind != STAGE) below--;
             float *landing = below < 0 ? image_gradient : behind == first_room ? second_room : first_room;
-            for (int64_t n = from; n < to; n++) {
-                const float *at = behind + n * steps[top].out_numbers;
-                for (int i = top; i > below; i--) {
-                    float *target = at == scratch ? scratch + largest : scratch;
-                    if (i == below + 1) target = landing ? landing + n * steps[i].numbers : NULL;
-                    image_backward(steps + i, n, n == count - 1, at, target, frames, thread);
-                    if (links[i].kind != SHIFT) at = target;
-                    else if (i == below + 1 && target) memcpy(target, at, sizeof(float) * steps[i].numbers);
+            for (int part = thread; part < threads; part += team)
+                for (int64_t n = share(count, part, threads); n < share(count, part + 1, threads); n++) {
+                    const float *at = behind + n * steps[top].out_numbers;
+                    at = links_backward(steps, top, below, n, count, at, landing, all_frames + frames_size * part, largest, part);
+                    if (below >= 0) gradient_sums_of_image(steps + below, n, at, part);
                 }
-                if (below >= 0) {
-                    const float *arrived = below == top ? at : landing + n * steps[below].out_numbers;
-                    gradient_sums_of_image(steps + below, n, arrived, thread);
-                }
-            }
             if (below < 0) break;
             if (below < top) behind = landing;
             top = below;

@@ -51,7 +51,8 @@ class DepthwiseConvolution:
 
     def shape_after(self, shape: Shape) -> Shape | None:
         """Return the shape of what comes out, None where this shape cannot go in."""
-        return _convolved(shape, self.kernel, self.padding) if self.kernel.shape[0] == shape[0] else None
+        fits = self.kernel.shape[:2] == (shape[0], 1)
+        return _convolved(shape, self.kernel, self.padding) if fits else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Stage:
     def shape_after(self, shape: Shape) -> Shape | None:
         """Return the shape of what comes out, None where this shape cannot go in."""
         held = (self.weight, self.bias, self.running_mean, self.running_variance)
-        return shape if all(tensor is None or _is_row(tensor, shape[0]) for tensor in held) else None
+        whole = (self.running_mean is None) == (self.running_variance is None) and 0 <= self.threshold < 256
+        return shape if whole and all(tensor is None or _is_row(tensor, shape[0]) for tensor in held) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class MaxPooling:
     def shape_after(self, shape: Shape) -> Shape | None:
         """Return the shape of what comes out, None where this shape cannot go in."""
         channels, height, width = shape
-        return (channels, height // self.size, width // self.size) if min(height, width) >= self.size else None
+        return (channels, height // self.size, width // self.size) if 1 <= self.size <= min(height, width) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ Link = Convolution | DepthwiseConvolution | Stage | MaxPooling | Rectification |
 def shapes_along(images: Tensor, links: Sequence[Link]) -> list[Shape] | None:
     """Return the shape of an image before the first link and after each, None where the kernels cannot compute this chain of `images`."""
     if images.dim() != 4 or images.dtype != torch.float32 or images.device.type != "cpu" or len(images) == 0:
+        return None
+    if not links or isinstance(links[0], Shift):
         return None
     _, channels, height, width = images.shape
     shapes: list[Shape] = [(channels, height, width)]
@@ -166,7 +170,9 @@ def _is_row(tensor: Tensor, length: int) -> bool:
 
 
 def _convolved(shape: Shape, kernel: Tensor, padding: int) -> Shape | None:
-    outputs, _, size, _ = kernel.shape
+    outputs, _, size, other_size = kernel.shape
+    if size != other_size or not 0 <= padding < size:
+        return None
     height, width = shape[1] + 2 * padding - size + 1, shape[2] + 2 * padding - size + 1
     return (outputs, height, width) if min(height, width) >= 1 and kernel.dtype == torch.float32 else None
 
@@ -223,46 +229,74 @@ def _fill(row: _Row, link: Link, shape: Shape, after: Shape, count: int) -> None
         row.batches_tracked = _address(link.batches_tracked)
 
 
+def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> ctypes.Array[_Row]:
+    """Return what the kernels are told of each link, but for its addresses."""
+    rows = (_Row * len(links))()
+    for row, link, (shape, after) in zip(rows, links, pairwise(shapes), strict=True):
+        _fill(row, link, shape, after, count)
+    return rows
+
+
+def _place(
+    rows: ctypes.Array[_Row], links: Sequence[Link], shapes: list[Shape], images: Tensor, between: Tensor, result: int | None
+) -> None:
+    """Write the addresses of images, statistics and what lies between into `rows`; `result` is that of what comes out."""
+    last = max(index for index, link in enumerate(links) if not isinstance(link, Shift))
+    at: int | None = images.data_ptr()
+    free, count = between.data_ptr(), len(images)
+    for index, (row, link, (shape, after)) in enumerate(zip(rows, links, pairwise(shapes), strict=True)):
+        if isinstance(link, Stage):
+            row.statistics, free = free, free + 16 * shape[0]
+        row.input = at
+        if index == last:
+            at = result
+        elif not isinstance(link, Shift):
+            at, free = free, free + 4 * count * _numbers(after)
+        row.output = at
+
+
+def _place_parameters(rows: ctypes.Array[_Row], held: Sequence[Tensor | None]) -> None:
+    for index, row in enumerate(rows):
+        row.weight, row.bias = _address(held[2 * index]), _address(held[2 * index + 1])
+
+
+def _empty(*shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, images: Tensor, links: Sequence[Link], shapes: list[Shape], *parameters: Tensor | None) -> Tensor:
         images = images.contiguous(memory_format=CHANNELS_LAST)
         count, threads = len(images), torch.get_num_threads()
         held = [_as_kernels_read_it(links[place // 2], tensor) for place, tensor in enumerate(parameters)]
-        between = torch.empty(sum(count * _numbers(shape) for shape in shapes[1:-1]) + sum(4 * shape[0] for shape in shapes))
-        result = torch.empty((count, *shapes[-1]), memory_format=CHANNELS_LAST)
-        rows = (_Row * len(links))()
-        last = max(index for index, link in enumerate(links) if not isinstance(link, Shift))
-        at, free = images.data_ptr(), between.data_ptr()
-        for index, (row, link, (shape, after)) in enumerate(zip(rows, links, pairwise(shapes), strict=True)):
-            _fill(row, link, shape, after, count)
-            row.weight, row.bias = _address(held[2 * index]), _address(held[2 * index + 1])
-            if isinstance(link, Stage):
-                row.statistics, free = free, free + 16 * shape[0]
-            row.input = at
-            if index == last:
-                at = result.data_ptr()
-            elif not isinstance(link, Shift):
-                at, free = free, free + 4 * count * _numbers(after)
-            row.output = at
+        between = _empty(sum(count * _numbers(shape) for shape in shapes[1:-1]) + sum(4 * shape[0] for shape in shapes))
+        result = torch.empty((count, *shapes[-1]), dtype=torch.float32, device="cpu", memory_format=CHANNELS_LAST)
+        rows = _rows(links, shapes, count)
+        _place(rows, links, shapes, images, between, result.data_ptr())
+        _place_parameters(rows, held)
         _checked(_kernels().chain_forward(rows, len(links), count, threads))
-        context.save_for_backward(images, result, between, *held)
-        context.rows, context.threads, context.room = rows, threads, count * max(map(_numbers, shapes[:-1]))
+        # Not the result: the way back does not need it, and its user may change it in place.
+        context.save_for_backward(images, between, *held)
+        context.rows, context.links, context.shapes, context.threads = rows, links, shapes, threads
         return result
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        images, _result, _between, *held = context.saved_tensors
-        gradient, rows = gradient.contiguous(memory_format=CHANNELS_LAST), context.rows
+        images, between, *held = context.saved_tensors
+        gradient, rows, shapes = gradient.contiguous(memory_format=CHANNELS_LAST), context.rows, context.shapes
+        # Again, since what was saved may have been packed away and lie elsewhere now.
+        _place(rows, context.links, shapes, images, between, None)
+        _place_parameters(rows, held)
         image_gradient = torch.empty_like(images) if context.needs_input_grad[0] else None
-        room = torch.empty(2, context.room)
+        room = _empty(2, len(images) * max(map(_numbers, shapes[:-1])))
         found = [None if tensor is None else torch.empty_like(tensor) for tensor in held]
         unused = []
         for index, row in enumerate(rows):
             row.weight_gradient, row.bias_gradient = _address(found[2 * index]), _address(found[2 * index + 1])
             if row.kind == Stage.kind and not (row.weight_gradient and row.bias_gradient):
-                unused.append(torch.empty(2, row.channels))
+                unused.append(_empty(2, row.channels))
                 row.weight_gradient = row.weight_gradient or unused[-1][0].data_ptr()
                 row.bias_gradient = row.bias_gradient or unused[-1][1].data_ptr()
         addresses = [ctypes.c_void_p(_address(tensor)) for tensor in (gradient, image_gradient, room[0], room[1])]

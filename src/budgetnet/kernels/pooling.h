@@ -23,23 +23,21 @@ static void pooling_forward(const float *image, float *output, int height, int w
                 vec best = load(from + c);
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
-                        vec other = load(from + ((size_t)ky * width + kx) * channels + c);
-                        best = larger(other, best);
+                        best = largest(best, load(from + ((size_t)ky * width + kx) * channels + c));
                     }
                 store(to + c, best);,
                 float best = from[c];
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
                         float other = from[((size_t)ky * width + kx) * channels + c];
-                        best = other > best ? other : best;
+                        best = !(best >= other) && best == best ? other : best;
                     }
                 to[c] = best;);
         }
 }
 
 /* The gradient goes to the first place of each window that holds the maximum. */
-static void pooling_backward(const float *image, const float *maxima, const float *gradient, float *output, int height, int width,
-                             int channels, int size) {
+static void pooling_backward(const float *image, const float *gradient, float *output, int height, int width, int channels, int size) {
     int out_height = height / size, out_width = width / size, whole = out_height * size == height && out_width * size == width;
     if (!whole) memset(output, 0, sizeof(float) * (size_t)height * width * channels);
     for (int y = 0; y < out_height; y++)
@@ -47,7 +45,10 @@ static void pooling_backward(const float *image, const float *maxima, const floa
             size_t corner = ((size_t)y * size * width + (size_t)x * size) * channels;
             size_t at = ((size_t)y * out_width + x) * channels;
             EACH_CHANNEL(
-                vec best = load(maxima + at + c);
+                vec best = load(image + corner + c);
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++)
+                        best = largest(best, load(image + corner + ((size_t)ky * width + kx) * channels + c));
                 ivec left = (ivec)load(gradient + at + c);
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
@@ -57,10 +58,16 @@ static void pooling_backward(const float *image, const float *maxima, const floa
                         left &= ~here;
                     },
                 float left = gradient[at + c];
+                float best = image[corner + c];
+                for (int ky = 0; ky < size; ky++)
+                    for (int kx = 0; kx < size; kx++) {
+                        float other = image[corner + ((size_t)ky * width + kx) * channels + c];
+                        best = !(best >= other) && best == best ? other : best;
+                    }
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
                         size_t place = corner + ((size_t)ky * width + kx) * channels + c;
-                        int here = image[place] == maxima[at + c];
+                        int here = image[place] == best;
                         output[place] = here ? left : 0.0f;
                         left = here ? 0.0f : left;
                     });

@@ -66,11 +66,16 @@ INLINE uvec bits_of_group(const Stage *s, int64_t at) { return random_bits(((uin
 
 #define PERIODS_AT_ONCE 64
 
-/* First pass: sum and sum of squares of each place in the period, in float over a few periods, in double beyond. */
-INLINE void forward_sums(const Stage *s, const int relu_first, const float *input, int64_t from, int64_t to, double *sums, double *squares) {
+/* First pass: each channel's sum and sum of squares over an image. Float sums are taken of the distance to `pivot`, the image's first
+ * pixel repeated over a period, so that a mean far from zero costs no digits; a few periods at a time, in double beyond. */
+INLINE void forward_sums(const Stage *s, const int relu_first, const float *input, int64_t periods, float *pivot, double *sums, double *squares) {
     float sum[PERIOD_MAX], square[PERIOD_MAX];
-    for (int64_t first = from; first < to; first += PERIODS_AT_ONCE) {
-        int64_t last = first + PERIODS_AT_ONCE < to ? first + PERIODS_AT_ONCE : to;
+    double own[MAX_CHANNELS] = {0}, own_squares[MAX_CHANNELS] = {0};
+    int channels = s->channels;
+    for (int c = 0; c < channels; c++) pivot[c] = relu_first && input[c] < 0.0f ? 0.0f : input[c];
+    for (int place = channels; place < s->period; place += channels) memcpy(pivot + place, pivot, sizeof(float) * (size_t)channels);
+    for (int64_t first = 0; first < periods; first += PERIODS_AT_ONCE) {
+        int64_t last = first + PERIODS_AT_ONCE < periods ? first + PERIODS_AT_ONCE : periods;
         memset(sum, 0, sizeof(float) * s->period);
         memset(square, 0, sizeof(float) * s->period);
         for (int64_t p = first; p < last; p++) {
@@ -79,11 +84,18 @@ INLINE void forward_sums(const Stage *s, const int relu_first, const float *inpu
             for (int j = 0; j < s->period; j += LANES) {
                 vec v = left >= s->period ? load(x + j) : load_some(x + j, left - j);
                 if (relu_first) v = rectified(v);
+                v -= left >= s->period ? load(pivot + j) : load_some(pivot + j, left - j);
                 store(sum + j, load(sum + j) + v);
                 store(square + j, load(square + j) + v * v);
             }
         }
-        gather(sum, square, sums, squares, s->channels, s->period);
+        gather(sum, square, own, own_squares, channels, s->period);
+    }
+    double pixels = (double)(s->total / channels);
+    for (int c = 0; c < channels; c++) {
+        double from = pivot[c];
+        sums[c] += own[c] + pixels * from;
+        squares[c] += own_squares[c] + 2 * from * own[c] + pixels * from * from;
     }
 }
 
@@ -127,9 +139,10 @@ INLINE void forward_values(const Stage *s, const int relu_first, const int activ
 static void values_of(const Stage *s, const float *input, float *output, int64_t from, int64_t to, const float *scale, const float *shift) {
     SPECIAL(forward_values, input, output, from, to, scale, shift);
 }
-static void sums_of(const Stage *s, const float *input, int64_t from, int64_t to, double *sums, double *squares) {
-    if (s->relu_first) forward_sums(s, 1, input, from, to, sums, squares);
-    else forward_sums(s, 0, input, from, to, sums, squares);
+static void sums_of(const Stage *s, const float *input, int64_t periods, double *sums, double *squares) {
+    float pivot[PERIOD_MAX];
+    if (s->relu_first) forward_sums(s, 1, input, periods, pivot, sums, squares);
+    else forward_sums(s, 0, input, periods, pivot, sums, squares);
 }
 
 static Stage stage_of(int64_t pixels, int channels, int relu_first, int activation, int threshold, uint64_t key) {

@@ -29,6 +29,11 @@ INLINE void store_some(float *p, vec v, int count) {
 /* NaN stays NaN, so that a diverging run is seen in its loss. */
 INLINE vec rectified(vec x) { return (vec)((ivec)x & ~(x < splat(0.0f))); }
 INLINE vec larger(vec a, vec b) { return (vec)(((ivec)a & (a > b)) | ((ivec)b & ~(a > b))); }
+/* The larger one, and NaN where either is. */
+INLINE vec largest(vec best, vec other) {
+    ivec takes = ~(best >= other) & (best == best);
+    return (vec)(((ivec)other & takes) | ((ivec)best & ~takes));
+}
 INLINE vec where_positive(vec x, vec value) { return (vec)((ivec)value & (x > splat(0.0f))); }
 
 /* e to the power of x, to two units in the last place; x beyond ±87 counts as ±87. Cody and Waite's reduction, and e^r over
