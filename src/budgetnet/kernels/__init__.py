@@ -5,7 +5,7 @@ meaning. They are compiled once (about three seconds) into the user's cache, for
 """
 
 from budgetnet.kernels.build import description, library, missing
-from budgetnet.kernels.operations import (
+from budgetnet.kernels.links import (
     MOST_CHANNELS,
     Convolution,
     DepthwiseConvolution,
@@ -14,9 +14,9 @@ from budgetnet.kernels.operations import (
     Rectification,
     Shift,
     Stage,
-    chain,
     shapes_along,
 )
+from budgetnet.kernels.operations import chain
 from budgetnet.kernels.optimization import AdamStep, Moment
 
 __all__ = [

@@ -2,7 +2,7 @@
  *
  * What it does: runs the links of a chain image by image. Only BatchNormalization needs the whole batch at once; between two of them
  * everything that happens to an image happens while it is in the cache, and threads meet only where a normalisation needs its sums.
- * What it costs: see benchmarks/. Where it comes from: operations.py fills the links and says what each equals; the loops are in the headers.
+ * What it costs: see benchmarks/. Where it comes from: links.py says what each link equals, operations.py fills them in; the loops are in the headers.
  * Every sum has a fixed order for the number of threads that was asked for, so runs repeat bit for bit, also where fewer are given.
  *
  * Layout: images (N, H, W, C), each link's input and output contiguous. A batch has as many contiguous parts as threads are asked for.
