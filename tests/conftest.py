@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from budgetnet import kernels
 from budgetnet.browser import find_browser
 
 BESIDE = Path(__file__).parents[2] / "shared" / "mnist"
@@ -61,3 +62,9 @@ def mnist_folder() -> Path:
     """The folder with MNIST's files; a test that asks for it is left out where there is none."""
     assert FOLDER is not None
     return FOLDER
+
+
+@pytest.fixture(scope="session")
+def compiled() -> None:
+    """The tests of the kernels need the kernels: this machine has a compiler, or the project is not tested."""
+    assert kernels.library() is not None, "no C compiler with OpenMP: install gcc to test the kernels"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import pytest
@@ -36,15 +36,19 @@ CONVOLUTIONS = [
 """Channels below, at and above a vector, kernels of one to five, with and without padding, an output of one pixel."""
 
 
-@pytest.fixture(scope="module")
-def compiled() -> None:
-    """The tests of the kernels need the kernels: this machine has a compiler, or the project is not tested."""
-    assert kernels.library() is not None, "no C compiler with OpenMP: install gcc to test the kernels"
-
-
 def images(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator).contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def gradients(compute: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
@@ -66,12 +70,8 @@ def close(measured: list[Tensor], expected: list[Tensor]) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_convolution_is_torchs(count: int, channels: int, outputs: int, side: int, size: int, padding: int, threads: int) -> None:
     batch, kernel = images(count, channels, side, side + 1), images(outputs, channels, size, size, seed=1)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with on_threads(threads):
         measured = gradients(lambda x, w: kernels.chain(x, [kernels.Convolution(w, padding)]), batch, kernel)
-    finally:
-        torch.set_num_threads(before)
     close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=padding), batch.double(), kernel.double()))
 
 
@@ -179,12 +179,8 @@ def test_a_chain_is_its_links_one_after_another(threads: int, first_is_leaf: boo
         return F.relu(F.batch_norm(x, None, None, w, None, training=True, eps=1e-3))
 
     given = [*([] if first_is_leaf else [batch]), kernel, bias, depthwise, pointwise, weight]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with on_threads(threads):
         measured = gradients(chained, *given)
-    finally:
-        torch.set_num_threads(before)
     close(measured, gradients(composed, *(tensor.double() for tensor in given)))
 
 
@@ -206,12 +202,8 @@ def test_stages_inside_a_chain_are_torchs(activation: Literal["relu", "silu"], t
         return F.batch_norm(F.conv2d(x, n, padding=1), None, None, training=True, eps=1e-3)
 
     given = [batch, first, weight, bias, second]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with on_threads(threads):
         measured = gradients(chained, *given)
-    finally:
-        torch.set_num_threads(before)
     close(measured, gradients(composed, *(tensor.double() for tensor in given)))
 
 

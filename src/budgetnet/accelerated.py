@@ -139,11 +139,15 @@ class Chain:
         return _along(self.plain, images) if shapes is None else kernels.chain(images, links, shapes)
 
 
-@dataclass
-class _Convolution:
-    layer: nn.Conv2d
+class _Alike:
+    """What computes the same in training and evaluation."""
 
     training: ClassVar[bool] = True
+
+
+@dataclass
+class _Convolution(_Alike):
+    layer: nn.Conv2d
 
     def links(self) -> tuple[kernels.Link, ...]:
         layer = self.layer
@@ -153,29 +157,22 @@ class _Convolution:
 
 
 @dataclass
-class _Separable:
+class _Separable(_Alike):
     layer: SeparableConvolution
-
-    training: ClassVar[bool] = True
 
     def links(self) -> tuple[kernels.Link, ...]:
         return kernels.DepthwiseConvolution(self.layer.depthwise, 0), kernels.Convolution(self.layer.pointwise, 0)
 
 
 @dataclass
-class _Pooling:
+class _Pooling(_Alike):
     layer: nn.MaxPool2d
-
-    training: ClassVar[bool] = True
 
     def links(self) -> tuple[kernels.Link, ...]:
         return (kernels.MaxPooling(cast(int, self.layer.kernel_size)),)
 
 
-@dataclass
-class _Rectification:
-    training: ClassVar[bool] = True
-
+class _Rectification(_Alike):
     def links(self) -> tuple[kernels.Link, ...]:
         return (kernels.Rectification(),)
 

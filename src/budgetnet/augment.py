@@ -2,7 +2,7 @@
 
 One sampling of the image for all of them together (bilinear, zeros outside), so that it is blurred once. Elastic bends are random
 displacements on a coarse grid, smoothly interpolated, as in Simard, Steinkraus and Platt (2003), «Best practices for convolutional
-neural networks applied to visual document analysis». Costs about 8 µs an image of 28×28 and thread. Level 1.
+neural networks applied to visual document analysis». Costs about 14 µs an image of 28×28 in batches of 64 on one busy thread. Level 1.
 """
 
 from __future__ import annotations

@@ -124,6 +124,8 @@ def shapes_along(images: Tensor, links: Sequence[Link]) -> list[Shape] | None:
     _, channels, height, width = images.shape
     shapes: list[Shape] = [(channels, height, width)]
     for link in links:
+        if isinstance(link, Stage) and len(images) * shapes[-1][1] * shapes[-1][2] < 2:
+            return None  # one value has no variance
         after = link.shape_after(shapes[-1])
         if after is None or max(shapes[-1][0], after[0]) > MOST_CHANNELS:
             return None

@@ -13,6 +13,24 @@
             for (int c = 0; c < channels; c++) { SINGLE } \
     } while (0)
 
+/* The maximum of a window of rows `row` numbers apart, NaN where one is in it. */
+INLINE vec window_maximum(const float *from, int row, int channels, int size) {
+    vec best = load(from);
+    for (int ky = 0; ky < size; ky++)
+        for (int kx = 0; kx < size; kx++) best = largest(best, load(from + (size_t)ky * row + kx * channels));
+    return best;
+}
+
+INLINE float window_maximum_of_one(const float *from, int row, int channels, int size) {
+    float best = *from;
+    for (int ky = 0; ky < size; ky++)
+        for (int kx = 0; kx < size; kx++) {
+            float other = from[(size_t)ky * row + kx * channels];
+            best = !(best >= other) && best == best ? other : best;
+        }
+    return best;
+}
+
 static void pooling_forward(const float *image, float *output, int height, int width, int channels, int size) {
     int out_height = height / size, out_width = width / size;
     for (int y = 0; y < out_height; y++)
@@ -20,19 +38,8 @@ static void pooling_forward(const float *image, float *output, int height, int w
             const float *from = image + ((size_t)y * size * width + (size_t)x * size) * channels;
             float *to = output + ((size_t)y * out_width + x) * channels;
             EACH_CHANNEL(
-                vec best = load(from + c);
-                for (int ky = 0; ky < size; ky++)
-                    for (int kx = 0; kx < size; kx++) {
-                        best = largest(best, load(from + ((size_t)ky * width + kx) * channels + c));
-                    }
-                store(to + c, best);,
-                float best = from[c];
-                for (int ky = 0; ky < size; ky++)
-                    for (int kx = 0; kx < size; kx++) {
-                        float other = from[((size_t)ky * width + kx) * channels + c];
-                        best = !(best >= other) && best == best ? other : best;
-                    }
-                to[c] = best;);
+                store(to + c, window_maximum(from + c, width * channels, channels, size));,
+                to[c] = window_maximum_of_one(from + c, width * channels, channels, size););
         }
 }
 
@@ -45,10 +52,7 @@ static void pooling_backward(const float *image, const float *gradient, float *o
             size_t corner = ((size_t)y * size * width + (size_t)x * size) * channels;
             size_t at = ((size_t)y * out_width + x) * channels;
             EACH_CHANNEL(
-                vec best = load(image + corner + c);
-                for (int ky = 0; ky < size; ky++)
-                    for (int kx = 0; kx < size; kx++)
-                        best = largest(best, load(image + corner + ((size_t)ky * width + kx) * channels + c));
+                vec best = window_maximum(image + corner + c, width * channels, channels, size);
                 ivec left = (ivec)load(gradient + at + c);
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
@@ -58,12 +62,7 @@ static void pooling_backward(const float *image, const float *gradient, float *o
                         left &= ~here;
                     },
                 float left = gradient[at + c];
-                float best = image[corner + c];
-                for (int ky = 0; ky < size; ky++)
-                    for (int kx = 0; kx < size; kx++) {
-                        float other = image[corner + ((size_t)ky * width + kx) * channels + c];
-                        best = !(best >= other) && best == best ? other : best;
-                    }
+                float best = window_maximum_of_one(image + corner + c, width * channels, channels, size);
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
                         size_t place = corner + ((size_t)ky * width + kx) * channels + c;
