@@ -54,7 +54,7 @@ def on_threads(threads: int) -> Iterator[None]:
 def gradients(compute: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
     leaves = [value.detach().clone().requires_grad_() for value in inputs]
     output = compute(*leaves)
-    output.backward(images(*output.shape, seed=9).to(output.dtype))  # type: ignore[no-untyped-call]
+    output.backward(torch.randn(output.shape, generator=torch.Generator().manual_seed(9)).to(output.dtype))  # type: ignore[no-untyped-call]
     return [output.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
 
@@ -135,6 +135,18 @@ def test_max_pooling_is_torchs_with_ties(channels: int, side: int, size: int) ->
     batch = F.relu(images(3, channels, side, side))
     measured = gradients(lambda x: kernels.chain(x, [kernels.MaxPooling(size)]), batch)
     close(measured, gradients(lambda x: F.max_pool2d(x, size), batch.double()))
+
+
+@needs_compiler
+@pytest.mark.parametrize("channels", [1, 8, 10])
+@pytest.mark.parametrize("keeps_places", [False, True])
+def test_averaging_is_torchs_mean(channels: int, keeps_places: bool) -> None:
+    batch, kernel = images(3, 2, 5, 7) + 1, images(channels, 2, 3, 3, seed=1)
+    averaging = kernels.Averaging(keeps_places)
+    measured = gradients(lambda x, w: kernels.chain(x, [kernels.Convolution(w, 1), averaging]), batch, kernel)
+    exact = batch.double(), kernel.double()
+    close(measured, gradients(lambda x, w: F.conv2d(x, w, padding=1).mean((2, 3), keepdim=keeps_places), *exact))
+    assert measured[0].shape == ((3, channels, 1, 1) if keeps_places else (3, channels))
 
 
 @needs_compiler
@@ -259,6 +271,8 @@ def test_what_no_kernel_takes_is_refused_not_read_past_its_end() -> None:
     for batch, link in refused:
         with pytest.raises(ValueError, match="no chain of kernels"):
             kernels.chain(batch, [link])
+    with pytest.raises(ValueError, match="no chain of kernels"):
+        kernels.chain(images(2, 3, 4, 4), [kernels.Averaging(), kernels.Rectification()])
 
 
 def one_step(network: nn.Module, *, fast: bool) -> list[Tensor]:

@@ -18,7 +18,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from budgetnet.accelerated import accelerated
+from budgetnet.accelerated import WholeStep, accelerated
 from budgetnet.augment import augment
 from budgetnet.averaging import Average
 from budgetnet.datasets import Split
@@ -71,6 +71,8 @@ class Fit:
     progress: Progress
     dropout_generator: torch.Generator | None = None
     augmentation_generator: torch.Generator = field(default_factory=torch.Generator)
+    whole_step: WholeStep | None = None
+    """Where the network is one chain for the kernels; known once training begins."""
     last_saved: float = 0.0
     pending: Callable[[], None] | None = None
     """Writes a state that was taken and not yet proven good: it is, once the next step's loss is."""
@@ -79,7 +81,7 @@ class Fit:
         """Train up to the recipe's last epoch. Raises `Diverged`, or `Interrupted` after the state was saved."""
         self.last_saved = time.monotonic()
         self.progress.start(len(self.training), len(self.watched) if self.watched else 0)
-        with global_generators_restored(), accelerated(self.network):
+        with global_generators_restored(), accelerated(self.network) as self.whole_step:
             while self.position.epoch < self.recipe.epochs:
                 self._epoch()
 
@@ -129,22 +131,29 @@ class Fit:
     def _step(self, indices: Tensor) -> None:
         started = time.monotonic()
         labels = self.training.labels.index_select(0, indices)
-        answer = self.log_probabilities(self._moved(as_input(self.training.images.index_select(0, indices))))
-        loss = smoothed_loss(answer, labels, self.recipe.label_smoothing)
-        value = float(loss.detach())
+        images = self._moved(as_input(self.training.images.index_select(0, indices)))
+        smoothing = self.recipe.label_smoothing
+        found = self.whole_step(images, labels, smoothing) if self.whole_step else None
+        value, correct = found or self._gradients(images, labels, smoothing)
         self._refuse_divergence(value)
         self._write_pending()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         position = self.position
         position.step += 1
         position.samples_seen += len(indices)
         position.loss_sum += value * len(indices)
-        position.correct += int((answer.detach().argmax(1) == labels).sum())
+        position.correct += correct
         position.seconds += time.monotonic() - started
         done = min(position.step * self.recipe.batch, len(self.training))
         self.progress.step(done, len(self.training), position.seconds, position.loss_sum / done, position.correct / done)
+
+    def _gradients(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
+        """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`."""
+        answer = self.log_probabilities(images)
+        loss = smoothed_loss(answer, labels, smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()), int((answer.detach().argmax(1) == labels).sum())
 
     def _moved(self, images: Tensor) -> Tensor:
         options = self.recipe.augmentation

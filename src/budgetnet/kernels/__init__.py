@@ -7,6 +7,7 @@ meaning. They are compiled once (about three seconds) into the user's cache, for
 from budgetnet.kernels.build import description, library, missing
 from budgetnet.kernels.links import (
     MOST_CHANNELS,
+    Averaging,
     Convolution,
     DepthwiseConvolution,
     Link,
@@ -16,23 +17,33 @@ from budgetnet.kernels.links import (
     Stage,
     shapes_along,
 )
-from budgetnet.kernels.operations import chain
+from budgetnet.kernels.moving import POINTS, Sides, move, sides
+from budgetnet.kernels.operations import TrainingStep, chain, compute
 from budgetnet.kernels.optimization import AdamStep, Moment
+from budgetnet.kernels.program import Program
 
 __all__ = [
     "MOST_CHANNELS",
+    "POINTS",
     "AdamStep",
+    "Averaging",
     "Convolution",
     "DepthwiseConvolution",
     "Link",
     "MaxPooling",
     "Moment",
+    "Program",
     "Rectification",
     "Shift",
+    "Sides",
     "Stage",
+    "TrainingStep",
     "chain",
+    "compute",
     "description",
     "library",
     "missing",
+    "move",
     "shapes_along",
+    "sides",
 ]

@@ -13,10 +13,12 @@
 
 #include "adam.h"
 #include "convolution.h"
+#include "loss.h"
 #include "pooling.h"
+#include "sampling.h"
 #include "stage.h"
 
-enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT };
+enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT, AVERAGING };
 
 /* What Python says of a link; operations.py has the same fields. */
 typedef struct {
@@ -84,6 +86,7 @@ static void measure(Step *s, const Link *l) {
     s->out_width = s->width;
     if (is_convolution(l)) { s->out_height += 2 * l->pad - l->size + 1; s->out_width += 2 * l->pad - l->size + 1; }
     if (l->kind == POOLING) { s->out_height /= l->size; s->out_width /= l->size; }
+    if (l->kind == AVERAGING) s->out_height = s->out_width = 1;
     s->edge = l->size - 1 - l->pad;
     s->numbers = (size_t)s->height * s->width * l->channels;
     s->out_numbers = (size_t)s->out_height * s->out_width * l->out_channels;
@@ -155,6 +158,7 @@ static void image_forward(const Step *s, int64_t n, float *frames) {
             break;
         }
         case POOLING: pooling_forward(image, output, s->height, s->width, l->channels, l->size); break;
+        case AVERAGING: averaging_forward(image, output, s->height * s->width, l->channels); break;
         case SHIFT:
             for (size_t i = 0; i < s->numbers; i += l->channels)
                 for (int c = 0; c < l->channels; c++) output[i + c] += l->bias[c];
@@ -299,6 +303,9 @@ static void image_backward(const Step *s, int64_t n, int last, const float *grad
         case POOLING:
             if (target) pooling_backward(image, gradient, target, s->height, s->width, l->channels, l->size);
             break;
+        case AVERAGING:
+            if (target) averaging_backward(gradient, target, s->height * s->width, l->channels);
+            break;
         case SHIFT: {
             double *own = s->sums + (size_t)thread * l->channels;
             for (size_t i = 0; i < s->numbers; i += l->channels)
@@ -407,4 +414,15 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
     }
     free(steps);
     return 0;
+}
+
+enum { DONE, NO_MEMORY, NO_CLASS };
+
+/* A whole training step of a network that is one chain, up to the gradients: forward, cross-entropy, back. `logits` is where the chain's
+ * output lies, `gradient` has room for its gradient and a vector more. */
+int chain_step(const Link *links, int length, const float *logits, const int64_t *labels, float smoothing, float *gradient, float *first_room,
+               float *second_room, int count, int threads, double *loss, int64_t *correct) {
+    if (chain_forward(links, length, count, threads)) return NO_MEMORY;
+    if (cross_entropy(logits, labels, count, links[length - 1].out_channels, smoothing, gradient, loss, correct)) return NO_CLASS;
+    return chain_backward(links, length, gradient, NULL, first_room, second_room, count, threads) ? NO_MEMORY : DONE;
 }

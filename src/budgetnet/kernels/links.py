@@ -112,14 +112,26 @@ class Shift:
         return shape if _is_row(self.bias, shape[0]) else None
 
 
-Link = Convolution | DepthwiseConvolution | Stage | MaxPooling | Rectification | Shift
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """`images.mean((2, 3), keepdim=keeps_places)`; stands at the end."""
+
+    keeps_places: bool = False
+    kind: ClassVar[int] = 6
+
+    def shape_after(self, shape: Shape) -> Shape | None:
+        """Return the shape of what comes out, with its two sides of one."""
+        return (shape[0], 1, 1)
+
+
+Link = Convolution | DepthwiseConvolution | Stage | MaxPooling | Rectification | Shift | Averaging
 
 
 def shapes_along(images: Tensor, links: Sequence[Link]) -> list[Shape] | None:
     """Return the shape of an image before the first link and after each, None where the kernels cannot compute this chain of `images`."""
     if images.dim() != 4 or images.dtype != torch.float32 or images.device.type != "cpu" or len(images) == 0:
         return None
-    if not links or isinstance(links[0], Shift):
+    if not links or isinstance(links[0], Shift) or any(isinstance(link, Averaging) for link in links[:-1]):
         return None
     _, channels, height, width = images.shape
     shapes: list[Shape] = [(channels, height, width)]

@@ -9,20 +9,21 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy
 import torch
 from torch import Tensor
 
 from budgetnet.kernels.build import library
 
-
-class _Slot(ctypes.Structure):
-    """`Slot` in adam.h."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weights", "gradient", "mean", "square", "step")),
-        ("numbers", ctypes.c_int64),
-        ("decay", ctypes.c_float),
-    )
+SLOT = numpy.dtype(
+    [
+        *((name, numpy.uintp) for name in ("weights", "gradient", "mean", "square", "step")),
+        ("numbers", numpy.int64),
+        ("decay", numpy.float32),
+    ],
+    align=True,
+)
+"""`Slot` in adam.h; addresses are numbers here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,15 @@ class AdamStep:
     """The step of AdamW for the parameters in `moments`, whose state stays where it is in memory as long as it is used."""
 
     def __init__(self, moments: Sequence[Moment]) -> None:
-        self._moments = list(moments)
-        self._orders = [_order(moment.parameter) for moment in moments]
-        self._slots = (_Slot * len(moments))()
-        for slot, moment in zip(self._slots, moments, strict=True):
-            slot.mean, slot.square = moment.mean.data_ptr(), moment.square.data_ptr()
-            slot.step, slot.numbers, slot.decay = moment.step.data_ptr(), moment.parameter.numel(), moment.decay
+        self._moments = list(moments)  # held, since the kernel writes into their memory
+        self._parameters = [moment.parameter for moment in moments]
+        self._strides = [parameter.stride() for parameter in self._parameters]
+        self._slots = numpy.zeros(len(moments), SLOT)
+        self._slots["mean"] = [moment.mean.data_ptr() for moment in moments]
+        self._slots["square"] = [moment.square.data_ptr() for moment in moments]
+        self._slots["step"] = [moment.step.data_ptr() for moment in moments]
+        self._slots["numbers"] = [moment.parameter.numel() for moment in moments]
+        self._slots["decay"] = [moment.decay for moment in moments]
 
     def __call__(self, *, rate: float, beta_1: float, beta_2: float, epsilon: float) -> bool:
         """Take one step along the gradients, in place: parameters, means, squares and counts; or change nothing and return False.
@@ -74,10 +78,24 @@ class AdamStep:
         kernels = library()
         if kernels is None:
             return False
-        for slot, moment, order in zip(self._slots, self._moments, self._orders, strict=True):
-            parameter, gradient = moment.parameter, moment.parameter.grad
-            if gradient is None or _order(gradient) != order or _order(parameter) != order:
+        gradients = []
+        for parameter, strides in zip(self._parameters, self._strides, strict=True):
+            gradient = parameter.grad
+            if gradient is None or not _lie_alike(parameter, gradient, strides):
                 return False
-            slot.weights, slot.gradient = parameter.data_ptr(), gradient.data_ptr()
-        kernels.adam_step(self._slots, len(self._slots), *map(ctypes.c_double, (rate, beta_1, beta_2, epsilon)))
+            gradients.append(gradient.data_ptr())
+        self._slots["gradient"] = gradients
+        self._slots["weights"] = [parameter.data_ptr() for parameter in self._parameters]
+        slots = ctypes.c_void_p(self._slots.ctypes.data)
+        kernels.adam_step(slots, len(gradients), *map(ctypes.c_double, (rate, beta_1, beta_2, epsilon)))
         return True
+
+
+def _lie_alike(parameter: Tensor, gradient: Tensor, strides: tuple[int, ...]) -> bool:
+    if parameter.stride() == strides and gradient.stride() == strides:
+        return True
+    return (
+        _order(gradient)
+        == _order(parameter)
+        == tuple([step for step, size in zip(strides, parameter.shape, strict=True) if size > 1])
+    )

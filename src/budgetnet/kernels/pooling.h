@@ -1,7 +1,9 @@
-/* Max-pooling over windows that do not overlap, and its way back, for one image (H, W, C). Costs one pass over memory. */
+/* Max-pooling over windows that do not overlap, the mean over all places, and their ways back, for one image (H, W, C). Costs one pass
+ * over memory each. */
 #ifndef BUDGETNET_POOLING_H
 #define BUDGETNET_POOLING_H
 
+#include "stage.h"
 #include "vectors.h"
 
 /* Eight channels at once; where their number is no multiple, the last eight overlap the ones before, and fewer than eight go one by
@@ -71,6 +73,19 @@ static void pooling_backward(const float *image, const float *gradient, float *o
                         left = here ? 0.0f : left;
                     });
         }
+}
+
+static void averaging_forward(const float *image, float *output, int places, int channels) {
+    double sums[MAX_CHANNELS] = {0};
+    for (int place = 0; place < places; place++)
+        for (int c = 0; c < channels; c++) sums[c] += image[(size_t)place * channels + c];
+    for (int c = 0; c < channels; c++) output[c] = (float)(sums[c] / places);
+}
+
+static void averaging_backward(const float *gradient, float *output, int places, int channels) {
+    float share = 1.0f / (float)places;
+    for (int place = 0; place < places; place++)
+        for (int c = 0; c < channels; c++) output[(size_t)place * channels + c] = gradient[c] * share;
 }
 
 #endif

@@ -21,6 +21,10 @@ INLINE vec splat(float x) { return (vec){x, x, x, x, x, x, x, x}; }
 INLINE int round_up(int n) { return (n + LANES - 1) / LANES * LANES; }
 INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
+INLINE vec load_from(const float *p, ivec at) {
+    return (vec){p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]], p[at[7]]};
+}
+
 INLINE void store_some(float *p, vec v, int count) {
     if (count >= LANES) { store(p, v); return; }
     for (int i = 0; i < count; i++) p[i] = v[i];

@@ -1,0 +1,295 @@
+"""Which layers the compiled kernels take, and as which links of a chain; nothing here changes a layer.
+
+Costs a look at each layer in each step, to see whether it still holds what it held; a chain is laid out anew only where it does not. Level 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from budgetnet import kernels
+from budgetnet.zoo.blocks import BatchNormalization, Convolution, Dropout, GlobalAveragePooling, MaxPooling, SeparableConvolution
+
+Step = Callable[[Tensor], Tensor]
+
+
+def along(steps: list[Step], images: Tensor) -> Tensor:
+    """Return what the steps make of `images`, one after another."""
+    for step in steps:
+        images = step(images)
+    return images
+
+
+def plan(layers: list[nn.Module]) -> list[Step]:
+    """Return the steps that compute `layers` one after another in training mode: chains of kernels, and layers of other kinds."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(layers):
+        parts, taken = take_run(layers, at)
+        steps.append(Chain(parts, list(layers[at : at + taken])) if taken else layers[at])
+        at += max(1, taken)
+    return steps
+
+
+def take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
+    """Return what computes the layers from `at` on as one chain, and how many layers these are."""
+    parts: list[Part] = []
+    start = at
+    while at < len(layers):
+        layer = layers[at]
+        if _is_max_pooling(layer):
+            parts.append(_Pooling(cast(nn.MaxPool2d, layer)))
+            at += 1
+        elif _is_averaging(layer):
+            parts.append(_Averaging(keeps_places=type(layer) is nn.AdaptiveAvgPool2d))
+            at += 1
+            break
+        elif _is_convolution(layer) or _is_separable(layer):
+            parts.append(
+                _Convolution(cast(nn.Conv2d, layer)) if _is_convolution(layer) else _Separable(cast(SeparableConvolution, layer))
+            )
+            at += 1
+            if getattr(layer, "activation", None) == "relu":
+                at = _take_stage(layers, at, parts, rectified=True)
+        elif _is_relu(layer) and (parts or not cast(nn.ReLU, layer).inplace):  # what comes in may have other readers
+            at = _take_stage(layers, at + 1, parts, rectified=True)
+        elif _is_normalization(layer):
+            at = _take_stage(layers, at, parts, rectified=False)
+        else:
+            break
+    return parts, at - start
+
+
+def _take_stage(layers: list[nn.Module], at: int, parts: list[Part], *, rectified: bool) -> int:
+    """Take the normalization at `at`, if there is one, with what came before it and may follow it; return where the next layer is."""
+    if not _has(layers, at, _is_normalization):
+        parts.append(_Rectification())
+        return at
+    stage = _Stage(cast(nn.BatchNorm2d, layers[at]), relu_first=rectified)
+    at += 1
+    if _has(layers, at, _is_relu) or _has(layers, at, _is_silu):
+        stage.activation, at = "relu" if _is_relu(layers[at]) else "silu", at + 1
+    if _has(layers, at, _is_dropout):
+        stage.dropout, at = cast(Dropout, layers[at]), at + 1
+    parts.append(stage)
+    return at
+
+
+def _has(layers: list[nn.Module], at: int, kind: Callable[[nn.Module], bool]) -> bool:
+    return at < len(layers) and kind(layers[at])
+
+
+@dataclass
+class Chain:
+    """Layers that are computed at once. `plain` computes them one by one: for images that the kernels do not take, or where one of the
+    layers was told to evaluate.
+    """
+
+    parts: list[Part]
+    plain: list[Step]
+    program: kernels.Program | None = None
+    """For the last batch."""
+    held: list[object] = field(default_factory=list)
+    """What the layers held when `program` was made."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return what the layers make of `images`, and let them keep their running statistics."""
+        program = self.prepared(images)
+        return along(self.plain, images) if program is None else kernels.compute(program, images, self.keys())
+
+    def prepared(self, images: Tensor) -> kernels.Program | None:
+        """Return what computes the layers for such images; None where the kernels do not, or a layer was told to evaluate."""
+        if not all(part.training for part in self.parts):
+            return None
+        held = [value for part in self.parts for value in part.holds()]
+        if self.program is None or not _same(held, self.held) or not self.program.fits(images):
+            self.program, self.held = self._program(images), held
+        return self.program
+
+    def keys(self) -> list[int]:
+        """Draw what this step's masks depend on."""
+        return [part.key() for part in self.parts if isinstance(part, _Stage)]
+
+    def _program(self, images: Tensor) -> kernels.Program | None:
+        links = [link for part in self.parts for link in part.links()]
+        shapes = kernels.shapes_along(images, links)
+        return None if shapes is None else kernels.Program(links, len(images), shapes)
+
+
+def _same(values: list[object], others: list[object]) -> bool:
+    pairs = zip(values, others, strict=True)
+    return bool(others) and all(one is other or (not isinstance(one, Tensor) and one == other) for one, other in pairs)
+
+
+class _Alike:
+    """What computes the same in training and evaluation."""
+
+    training: ClassVar[bool] = True
+
+
+@dataclass
+class _Convolution(_Alike):
+    layer: nn.Conv2d
+
+    def holds(self) -> tuple[object, ...]:
+        return (*self.layer._parameters.values(), self.layer.padding)
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        layer = self.layer
+        kind = kernels.Convolution if layer.groups == 1 else kernels.DepthwiseConvolution
+        convolution = kind(layer.weight, cast(int, layer.padding[0]))
+        return (convolution,) if layer.bias is None else (convolution, kernels.Shift(layer.bias))
+
+
+@dataclass
+class _Separable(_Alike):
+    layer: SeparableConvolution
+
+    def holds(self) -> tuple[object, ...]:
+        return tuple(self.layer._parameters.values())
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return kernels.DepthwiseConvolution(self.layer.depthwise, 0), kernels.Convolution(self.layer.pointwise, 0)
+
+
+@dataclass
+class _Pooling(_Alike):
+    layer: nn.MaxPool2d
+
+    def holds(self) -> tuple[object, ...]:
+        return (self.layer.kernel_size,)
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return (kernels.MaxPooling(cast(int, self.layer.kernel_size)),)
+
+
+@dataclass
+class _Averaging(_Alike):
+    keeps_places: bool
+
+    def holds(self) -> tuple[object, ...]:
+        return ()
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return (kernels.Averaging(self.keeps_places),)
+
+
+class _Rectification(_Alike):
+    def holds(self) -> tuple[object, ...]:
+        return ()
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        return (kernels.Rectification(),)
+
+
+@dataclass
+class _Stage:
+    """ReLU, normalisation, ReLU or SiLU, dropout; also keeps the running statistics as its layer would."""
+
+    layer: nn.BatchNorm2d
+    relu_first: bool
+    activation: Literal["none", "relu", "silu"] = "none"
+    dropout: Dropout | None = None
+
+    @property
+    def training(self) -> bool:
+        return self.layer.training and (self.dropout is None or self.dropout.training)
+
+    @property
+    def threshold(self) -> int:
+        return self.dropout.threshold if self.dropout else 0
+
+    def key(self) -> int:
+        """Draw what this step's mask depends on."""
+        if self.dropout is None or not self.threshold:
+            return 0
+        return int(torch.empty((), dtype=torch.int64).random_(generator=self.dropout.generator))
+
+    def holds(self) -> tuple[object, ...]:
+        layer = self.layer  # asked for its dictionaries, since to ask a layer for its tensors by name takes four times as long
+        return (*layer._parameters.values(), *layer._buffers.values(), layer.eps, layer.momentum, self.threshold)
+
+    def links(self) -> tuple[kernels.Link, ...]:
+        layer = self.layer
+        as_keras = isinstance(layer, BatchNormalization)
+        stage = kernels.Stage(
+            layer.weight,
+            layer.bias,
+            layer.eps,
+            relu_first=self.relu_first,
+            activation=self.activation,
+            threshold=self.threshold,
+            running_mean=layer.running_mean,
+            running_variance=layer.running_var,
+            batches_tracked=None if as_keras else layer.num_batches_tracked,
+            momentum=cast(float, layer.momentum),
+            unbiased=not as_keras,
+        )
+        return (stage,)
+
+
+Part = _Convolution | _Separable | _Pooling | _Averaging | _Rectification | _Stage
+
+
+def untouched(module: nn.Module) -> bool:
+    """Return whether a layer is called without hooks, and by its own class's `forward`."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return not any(hooks) and "forward" not in vars(module)
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    if type(module) not in {nn.Conv2d, Convolution} or not untouched(module):
+        return False
+    layer = cast(nn.Conv2d, module)
+    side = layer.kernel_size[0]
+    return (
+        layer.kernel_size == (side, side)
+        and layer.stride == (1, 1)
+        and layer.dilation == (1, 1)
+        and (layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels)
+        and layer.padding_mode == "zeros"
+        and layer.padding in {(pad, pad) for pad in range(side)}
+        and max(layer.in_channels, layer.out_channels) <= kernels.MOST_CHANNELS
+    )
+
+
+def _is_separable(module: nn.Module) -> bool:
+    return type(module) is SeparableConvolution and untouched(module)
+
+
+def _is_normalization(module: nn.Module) -> bool:
+    if type(module) not in {nn.BatchNorm2d, BatchNormalization} or not untouched(module):
+        return False
+    layer = cast(nn.BatchNorm2d, module)
+    return layer.momentum is not None and layer.num_features <= kernels.MOST_CHANNELS and layer.track_running_stats
+
+
+def _is_max_pooling(module: nn.Module) -> bool:
+    if type(module) not in {nn.MaxPool2d, MaxPooling} or not untouched(module):
+        return False
+    layer = cast(nn.MaxPool2d, module)
+    size = layer.kernel_size
+    plain = layer.padding == 0 and layer.dilation == 1 and not layer.ceil_mode and not layer.return_indices
+    return isinstance(size, int) and layer.stride == size and plain and size <= 15
+
+
+def _is_averaging(module: nn.Module) -> bool:
+    one_place = type(module) is nn.AdaptiveAvgPool2d and module.output_size in {1, (1, 1)}
+    return (one_place or type(module) is GlobalAveragePooling) and untouched(module)
+
+
+def _is_relu(module: nn.Module) -> bool:
+    return type(module) is nn.ReLU and untouched(module)
+
+
+def _is_silu(module: nn.Module) -> bool:
+    return type(module) is nn.SiLU and untouched(module)
+
+
+def _is_dropout(module: nn.Module) -> bool:
+    return type(module) is Dropout and untouched(module)
