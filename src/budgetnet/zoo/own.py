@@ -57,8 +57,8 @@ def tiny(*, classes: int = 10, channels: int = 1) -> Network:
 
 
 def small(*, classes: int = 10, channels: int = 1) -> Network:
-    """Return the network for images of 28×28: 3,708 parameters for MNIST."""
-    return stages([[8, 12, 12], [16, 20], [20] * 3], classes=classes, channels=channels, activation=nn.SiLU)
+    """Return the network for images of 28×28: 2,932 parameters for MNIST."""
+    return stages([[8, 10, 10], [14, 16], [16, 18, 18]], classes=classes, channels=channels, activation=nn.SiLU)
 
 
 def fast(*, classes: int = 10, channels: int = 1) -> Network:
@@ -92,7 +92,7 @@ def own(name: str, build: Callable[..., Network], **settings: Any) -> Entry:
 
 
 VERY_LIGHT = Augmentation(rotation=5, scale=0.06, shear=0.05, shift=0.7, elastic=0.3)
-LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8)
+LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8, last_plain=3)
 
 ENTRIES = {
     "accurate": own(
@@ -102,8 +102,9 @@ ENTRIES = {
         weight_decay=0.01,
         augmentation=LIGHT,
         strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
-        "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little. AdamW, "
-        "one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average of the weights is what is handed in.",
+        "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little, but for the "
+        "last three epochs, which see them as they are. AdamW, one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running "
+        "average of the weights is what is handed in.",
     ),
     "small": own(
         "small",
@@ -111,9 +112,9 @@ ENTRIES = {
         rate=0.03,
         weight_decay=0.005,
         augmentation=LIGHT,
-        strategy="A full 3×3 convolution of 8 channels and seven separable ones of 12 to 20, with SiLU; three of the eight work on maps of "
-        "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, "
-        "sheared, shifted and bent a little; a running average of the weights is what is handed in.",
+        strategy="A full 3×3 convolution of 8 channels and seven separable ones of 10 to 18, with SiLU; three of the eight work on maps of "
+        "28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, sheared, shifted and bent a "
+        "little, but for the last three epochs, which see them as they are; a running average of the weights is what is handed in.",
     ),
     "tiny": own(
         "tiny",
