@@ -208,3 +208,61 @@ def test_the_default_dtype_changes_nothing() -> None:
     assert answer.dtype == torch.float32
     assert kernel.grad is not None
     assert kernel.grad.dtype == torch.float32
+
+
+class Turning(nn.Module):
+    """Gives what it gets in another dtype from its second call on."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype, self.calls = dtype, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        return images if self.calls == 1 else images.to(self.dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_images_that_change_their_dtype_between_steps_are_seen(dtype: torch.dtype) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), Turning(dtype), nn.ReLU(), nn.MaxPool2d(2)).train()
+    images = torch.rand(2, 1, 8, 8)
+    with accelerated(network):
+        first, second = network(images), network(images)
+    assert second.dtype == dtype
+    assert torch.allclose(first, second.float(), atol=1e-2)
+
+
+def test_a_weight_that_is_made_anew_in_each_step_is_used() -> None:
+    layer = nn.Conv2d(1, 4, 3, bias=False)
+    raw = nn.Parameter(layer.weight.detach().clone())
+    del layer.weight
+
+    class Made(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.raw, self.layer = raw, layer
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.layer.weight = self.raw * 2
+            return self.layer(images)  # type: ignore[no-any-return]
+
+    layer.weight = raw * 2
+    network, images = Made().train(), torch.rand(2, 1, 8, 8)
+    with accelerated(network):
+        for _ in range(3):
+            network(images).square().sum().backward()
+            assert raw.grad is not None
+            with torch.no_grad():
+                raw.sub_(raw.grad, alpha=0.01)
+        assert torch.allclose(network(images), F.conv2d(images, raw * 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, (1, 1), [1, 1], 2, (None, 1)])
+def test_averages_over_all_places_are_torchs_whatever_their_size_is_called(size: object) -> None:
+    layer = nn.AdaptiveAvgPool2d(size)  # type: ignore[arg-type]
+    network, images = nn.Sequential(nn.Conv2d(1, 4, 3), layer).train(), torch.rand(2, 1, 8, 8)
+    expected = network(images)
+    with accelerated(network):
+        assert torch.allclose(network(images), expected, atol=1e-6)
+        layer.output_size = (3, 2)
+        assert network(images).shape == (2, 4, 3, 2)

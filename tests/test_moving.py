@@ -61,6 +61,34 @@ def test_moves_for_other_images_are_refused(affine: torch.Tensor, bends: torch.T
         kernels.move(torch.ones(3, 1, 6, 6), affine, bends, along)
 
 
+def test_sides_of_another_kind_are_refused() -> None:
+    side, weights = torch.linspace(-1, 1, 8), torch.zeros(8, kernels.POINTS)
+    good = kernels.sides(side, weights, side, weights)
+    images, affine = torch.ones(2, 1, 8, 8), torch.zeros(2, 2, 3)
+    for wrong in [
+        kernels.Sides(good.across.double(), good.down),
+        kernels.Sides(good.across[:3], good.down),
+        kernels.Sides(good.across, good.down[:, :2]),
+    ]:
+        with pytest.raises(ValueError, match=r"images|float32"):
+            kernels.move(images, affine, None, wrong)
+
+
+def test_the_default_dtype_changes_no_augmentation() -> None:
+    images, options = torch.rand((4, 1, 9, 11), generator=torch.Generator().manual_seed(0)), Augmentation(rotation=9, elastic=0.8)
+    expected = augment.augment(images, options, torch.Generator().manual_seed(7))
+    caches = (augment._sides, augment._basis)
+    for cache in caches:
+        cache.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(augment.augment(images, options, torch.Generator().manual_seed(7)), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        for cache in caches:
+            cache.cache_clear()
+
+
 @pytest.mark.parametrize("elastic", [0.0, 0.8])
 def test_augmentation_is_the_same_without_a_compiler(elastic: float, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=elastic)

@@ -91,6 +91,7 @@ def test_parameters_that_moved_in_memory_are_found() -> None:
 
 def test_dropout_is_drawn_anew_in_each_step_and_again_from_its_seed() -> None:
     network, (images, labels) = zoo.find("one-pool").build(), batch()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     losses = []
     with accelerated(network) as whole:
         for seed in (1, 1, 2):
@@ -183,11 +184,51 @@ def test_networks_that_need_torchs_way_are_left_to_it(make: Callable[[], Network
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
+def test_what_becomes_of_parameters_between_steps_is_seen() -> None:
+    network, (images, labels) = built("fast"), batch()
+    first, second = list(network.parameters())[:2]
+    with accelerated(network) as whole:
+        assert whole is not None
+        taken(whole, images, labels)
+        first.requires_grad_(False)
+        assert whole(images, labels, 0.0) is None
+        first.requires_grad_(True)
+        taken(whole, images, labels)
+        handle = second.register_hook(lambda gradient: gradient)  # type: ignore[no-untyped-call]
+        assert whole(images, labels, 0.0) is None
+        handle.remove()
+        taken(whole, images, labels)
+
+
+def test_kernels_in_another_memory_order_are_left_to_torchs_way() -> None:
+    network, (images, labels) = built("one-pool"), batch()
+    with accelerated(network) as whole:
+        taken(whole, images, labels)
+        for parameter in network.parameters():
+            parameter.data = parameter.data.contiguous()
+        assert whole is not None
+        assert whole(images, labels, 0.0) is None
+
+
+def test_a_logit_without_a_bottom_is_no_lost_loss() -> None:
+    network, (images, labels) = Network(nn.Conv2d(1, 10, 28, bias=False), Flatten(), Softmax()), batch()
+    labels.zero_()
+    with torch.no_grad():
+        next(network.parameters())[7].fill_(float("-inf"))
+    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    with accelerated(network) as whole:
+        assert taken(whole, images, labels)[0] < 10
+
+
 def test_images_that_need_torchs_way_are_left_to_it() -> None:
     network, (images, labels) = built("fast"), batch()
     with accelerated(network) as whole:
         assert whole is not None
         assert whole(images.double(), labels, 0.0) is None
         assert whole(torch.rand(4, 3, 28, 28), labels[:4], 0.0) is None
+        assert whole(images, labels[:2], 0.0) is None
+        assert whole(images, labels[:, None], 0.0) is None
+        assert whole(images, labels.int(), 0.0) is None
+        assert whole(images.clone().requires_grad_(), labels, 0.0) is None
         with torch.no_grad():
             assert whole(images, labels, 0.0) is None

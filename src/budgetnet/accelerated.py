@@ -2,7 +2,8 @@
 
 `accelerated(network)` lends its plain layers (convolutions, BatchNormalization, max-pooling, and runs of these with ReLU and dropout inside
 `nn.Sequential`) another way to compute their training step, and takes it back at the end. The network itself, what is checked, evaluated
-and saved, stays as its author wrote it. Layers of other kinds, with hooks, or with unusual options keep torch's way. Level 1.
+and saved, stays as its author wrote it. Layers of other kinds, with hooks, or with unusual options keep torch's way. A network of the zoo
+that is one chain takes its whole step at once (`WholeStep`). Level 1.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ class WholeStep:
         None, and nothing is changed, where these images need torch's way.
         """
         program = self.chain.prepared(images) if self.network.training and _fits(images) else None
-        plain = labels.dtype == torch.int64 and labels.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
-        if program is None or not plain:
+        if program is None or not _is_batch(images, labels) or any(map(_is_watched, program.parameters)):
             return None
         if self.step is None or self.step.program is not program:
             if not _is_plain(program, self.network):
@@ -76,11 +76,20 @@ def _whole_step(network: nn.Module) -> WholeStep | None:
 
 
 def _is_plain(program: kernels.Program, network: Network) -> bool:
-    """Return whether the chain gives logits (N, classes), and has each parameter once, to learn, and without hooks."""
+    """Return whether the chain gives logits (N, classes), and has each parameter once and in the order in which kernels read it."""
     learned, held = list(program.parameters), list(network.parameters())
-    hooked = any(parameter._backward_hooks or parameter._post_accumulate_grad_hooks for parameter in held)
     same = len(learned) == len(held) and {id(one) for one in learned} == {id(one) for one in held}
-    return same and not hooked and all(parameter.requires_grad for parameter in held) and program.gives_logits
+    return same and program.reads_in_place and program.gives_logits
+
+
+def _is_watched(parameter: Tensor) -> bool:
+    """Return whether a parameter does not learn, or somebody wants to see its gradient before the optimizer does."""
+    return not parameter.requires_grad or bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)
+
+
+def _is_batch(images: Tensor, labels: Tensor) -> bool:
+    plain = labels.dtype == torch.int64 and labels.is_cpu and labels.is_contiguous() and labels.shape == images.shape[:1]
+    return plain and not images.requires_grad and images.is_contiguous(memory_format=torch.channels_last)
 
 
 def _lend(module: nn.Module) -> list[tuple[nn.Module, str]]:

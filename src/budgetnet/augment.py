@@ -24,7 +24,7 @@ COARSE = kernels.POINTS
 
 
 def augment(images: Tensor, options: Augmentation, generator: torch.Generator) -> Tensor:
-    """Return `images` (N, C, H, W) float32, each moved at random; the same shape, channels last in memory."""
+    """Return `images` (N, C, H, W) float32, each moved at random; the same shape, channels last in memory where they are moved."""
     if not options.any:
         return images
     count, _, height, width = images.shape
@@ -42,7 +42,7 @@ def augment(images: Tensor, options: Augmentation, generator: torch.Generator) -
 def _affine(count: int, height: int, width: int, options: Augmentation, generator: torch.Generator) -> NDArray[numpy.float32]:
     """Return (N, 2, 3) maps from output to input places, where the image spans -1 to 1. In NumPy: small tensors cost torch thrice as much."""
     moves = numpy.empty((count, 2, 3), numpy.float32)
-    draws = torch.empty(6, count).uniform_(-1, 1, generator=generator).numpy()
+    draws = torch.empty(6, count, dtype=torch.float32).uniform_(-1, 1, generator=generator).numpy()
     angle = draws[0] * math.radians(options.rotation)
     scale_y, scale_x = 1 + draws[1] * options.scale, 1 + draws[2] * options.scale
     shear = draws[3] * options.shear
@@ -55,15 +55,15 @@ def _affine(count: int, height: int, width: int, options: Augmentation, generato
 
 def _bends(count: int, height: int, width: int, pixels: float, generator: torch.Generator) -> Tensor:
     """Return displacements (N, 2, COARSE, COARSE) on the coarse grid: normal draws of `pixels` standard deviation."""
-    draws = torch.empty(count, 2, COARSE, COARSE).normal_(generator=generator)
-    return draws * torch.tensor([2 * pixels / width, 2 * pixels / height]).view(2, 1, 1)
+    draws = torch.empty(count, 2, COARSE, COARSE, dtype=torch.float32).normal_(generator=generator)
+    return draws * torch.tensor([2 * pixels / width, 2 * pixels / height], dtype=torch.float32).view(2, 1, 1)
 
 
 @functools.lru_cache(maxsize=4)
 def _basis(height: int, width: int) -> Tensor:
     """Return what each number of a move adds at each place, (3 + COARSE², H × W): x, y and one; then bicubic bumps."""
     y, x = _coordinates(height), _coordinates(width)
-    affine = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones(height * width)])
+    affine = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones_like(x).repeat(height)])
     return torch.cat([affine, torch.kron(_cubic(height).T, _cubic(width).T)])
 
 
@@ -74,9 +74,11 @@ def _sides(height: int, width: int) -> kernels.Sides:
 
 def _coordinates(side: int) -> Tensor:
     """Return the middles of pixels where the image spans -1 to 1."""
-    return (2 * torch.arange(side) + 1) / side - 1
+    return (2 * torch.arange(side, dtype=torch.float32) + 1) / side - 1
 
 
 def _cubic(side: int) -> Tensor:
     """Return the bicubic interpolation from `COARSE` to `side` points as a matrix (side, COARSE)."""
-    return F.interpolate(torch.eye(COARSE)[None, :, :, None], size=(side, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
+    return F.interpolate(
+        torch.eye(COARSE, dtype=torch.float32)[None, :, :, None], size=(side, 1), mode="bicubic", align_corners=True
+    )[0, :, :, 0].T

@@ -46,7 +46,7 @@ def take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
             parts.append(_Pooling(cast(nn.MaxPool2d, layer)))
             at += 1
         elif _is_averaging(layer):
-            parts.append(_Averaging(keeps_places=type(layer) is nn.AdaptiveAvgPool2d))
+            parts.append(_Averaging(layer))
             at += 1
             break
         elif _is_convolution(layer) or _is_separable(layer):
@@ -104,7 +104,7 @@ class Chain:
 
     def prepared(self, images: Tensor) -> kernels.Program | None:
         """Return what computes the layers for such images; None where the kernels do not, or a layer was told to evaluate."""
-        if not all(part.training for part in self.parts):
+        if not all(part.ready for part in self.parts):
             return None
         held = [value for part in self.parts for value in part.holds()]
         if self.program is None or not _same(held, self.held) or not self.program.fits(images):
@@ -122,14 +122,23 @@ class Chain:
 
 
 def _same(values: list[object], others: list[object]) -> bool:
-    pairs = zip(values, others, strict=True)
-    return bool(others) and all(one is other or (not isinstance(one, Tensor) and one == other) for one, other in pairs)
+    pairs = zip(values, others, strict=False)
+    return len(values) == len(others) and all(
+        one is other or (not isinstance(one, Tensor) and one == other) for one, other in pairs
+    )
+
+
+def _tensors(layer: nn.Module, *names: str) -> tuple[object, ...]:
+    """Return a layer's tensors. Its dictionaries are asked first: to ask the layer by name takes four times as long."""
+    known: list[dict[str, Tensor | None]] = [cast(dict[str, Tensor | None], layer._parameters), layer._buffers]
+    found = [next((own[name] for own in known if own.get(name) is not None), None) for name in names]
+    return tuple([getattr(layer, name, None) if tensor is None else tensor for name, tensor in zip(names, found, strict=True)])
 
 
 class _Alike:
-    """What computes the same in training and evaluation."""
+    """What computes the same in training and evaluation. `ready` says whether a part is to be computed as its links say, at this moment."""
 
-    training: ClassVar[bool] = True
+    ready: ClassVar[bool] = True
 
 
 @dataclass
@@ -137,7 +146,7 @@ class _Convolution(_Alike):
     layer: nn.Conv2d
 
     def holds(self) -> tuple[object, ...]:
-        return (*self.layer._parameters.values(), self.layer.padding)
+        return (*_tensors(self.layer, "weight", "bias"), self.layer.padding)
 
     def links(self) -> tuple[kernels.Link, ...]:
         layer = self.layer
@@ -151,7 +160,7 @@ class _Separable(_Alike):
     layer: SeparableConvolution
 
     def holds(self) -> tuple[object, ...]:
-        return tuple(self.layer._parameters.values())
+        return _tensors(self.layer, "depthwise", "pointwise")
 
     def links(self) -> tuple[kernels.Link, ...]:
         return kernels.DepthwiseConvolution(self.layer.depthwise, 0), kernels.Convolution(self.layer.pointwise, 0)
@@ -169,14 +178,18 @@ class _Pooling(_Alike):
 
 
 @dataclass
-class _Averaging(_Alike):
-    keeps_places: bool
+class _Averaging:
+    layer: nn.Module
+
+    @property
+    def ready(self) -> bool:
+        return _averages_to_one(self.layer)
 
     def holds(self) -> tuple[object, ...]:
         return ()
 
     def links(self) -> tuple[kernels.Link, ...]:
-        return (kernels.Averaging(self.keeps_places),)
+        return (kernels.Averaging(keeps_places=type(self.layer) is nn.AdaptiveAvgPool2d),)
 
 
 class _Rectification(_Alike):
@@ -197,7 +210,7 @@ class _Stage:
     dropout: Dropout | None = None
 
     @property
-    def training(self) -> bool:
+    def ready(self) -> bool:
         return self.layer.training and (self.dropout is None or self.dropout.training)
 
     @property
@@ -211,8 +224,9 @@ class _Stage:
         return int(torch.empty((), dtype=torch.int64).random_(generator=self.dropout.generator))
 
     def holds(self) -> tuple[object, ...]:
-        layer = self.layer  # asked for its dictionaries, since to ask a layer for its tensors by name takes four times as long
-        return (*layer._parameters.values(), *layer._buffers.values(), layer.eps, layer.momentum, self.threshold)
+        layer = self.layer
+        tensors = _tensors(layer, "weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+        return (*tensors, layer.eps, layer.momentum, self.threshold)
 
     def links(self) -> tuple[kernels.Link, ...]:
         layer = self.layer
@@ -279,8 +293,13 @@ def _is_max_pooling(module: nn.Module) -> bool:
 
 
 def _is_averaging(module: nn.Module) -> bool:
-    one_place = type(module) is nn.AdaptiveAvgPool2d and module.output_size in {1, (1, 1)}
-    return (one_place or type(module) is GlobalAveragePooling) and untouched(module)
+    return _averages_to_one(module) and untouched(module)
+
+
+def _averages_to_one(module: nn.Module) -> bool:
+    if type(module) is nn.AdaptiveAvgPool2d:
+        return module.output_size in (1, (1, 1), [1, 1])
+    return type(module) is GlobalAveragePooling
 
 
 def _is_relu(module: nn.Module) -> bool:

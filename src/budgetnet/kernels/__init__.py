@@ -1,4 +1,5 @@
-"""Compiled training kernels: convolution, max-pooling, and ReLU + BatchNormalization + ReLU + dropout, in chains, and Adam's step; see chain.c.
+"""Compiled training kernels, see chain.c: chains of convolution, pooling, and ReLU + BatchNormalization + ReLU + dropout; whole training
+steps of networks that are one chain; Adam's step; images moved and bent.
 
 `library()` gives them, or None where no C compiler with OpenMP is found: everything then runs on plain torch, slower, with the same
 meaning. They are compiled once (about three seconds) into the user's cache, for this processor. BUDGETNET_KERNELS=plain switches them off.

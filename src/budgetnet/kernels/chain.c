@@ -2,7 +2,7 @@
  *
  * What it does: runs the links of a chain image by image. Only BatchNormalization needs the whole batch at once; between two of them
  * everything that happens to an image happens while it is in the cache, and threads meet only where a normalisation needs its sums.
- * What it costs: see benchmarks/. Where it comes from: links.py says what each link equals, operations.py fills them in; the loops are in the headers.
+ * What it costs: see benchmarks/. Where it comes from: links.py says what each link equals, program.py fills them in; the loops are in the headers.
  * Every sum has a fixed order for the number of threads that was asked for, so runs repeat bit for bit, also where fewer are given.
  *
  * Layout: images (N, H, W, C), each link's input and output contiguous. A batch has as many contiguous parts as threads are asked for.
@@ -20,7 +20,7 @@
 
 enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT, AVERAGING };
 
-/* What Python says of a link; operations.py has the same fields. */
+/* What Python says of a link; program.py has the same fields. */
 typedef struct {
     int32_t kind, height, width, channels, out_channels, size, pad, relu_first, activation, threshold;
     float epsilon, momentum, correction;
@@ -419,7 +419,7 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
 enum { DONE, NO_MEMORY, NO_CLASS };
 
 /* A whole training step of a network that is one chain, up to the gradients: forward, cross-entropy, back. `logits` is where the chain's
- * output lies, `gradient` has room for its gradient and a vector more. */
+ * output lies, `gradient` has room for its gradient. */
 int chain_step(const Link *links, int length, const float *logits, const int64_t *labels, float smoothing, float *gradient, float *first_room,
                float *second_room, int count, int threads, double *loss, int64_t *correct) {
     if (chain_forward(links, length, count, threads)) return NO_MEMORY;

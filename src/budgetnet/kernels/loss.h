@@ -26,7 +26,8 @@ static int cross_entropy(const float *logits, const int64_t *labels, int count, 
             plain += logits[c];
         }
         double rest = log(sum) + top;
-        total += rest - (1.0 - smoothing) * logits[label] - spread_share * plain;
+        total += rest - (1.0 - smoothing) * logits[label];
+        if (smoothing > 0) total -= spread_share * plain; /* else a logit of minus infinity would make it no number */
         for (int c = 0; c < classes; c++) {
             double aim = spread_share + (c == label ? 1.0 - smoothing : 0.0);
             gradient[c] = (float)((exp(logits[c] - rest) - aim) / count);

@@ -46,11 +46,11 @@ def move(images: Tensor, affine: Tensor, bends: Tensor | None, along: Sides) -> 
     if kernels is None:
         raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
     count, channels, height, width = images.shape
-    fits = along.across.shape[1] == -(-width // LANES) * LANES and len(along.down) == height
+    fits = along.across.shape == (1 + POINTS, -(-width // LANES) * LANES) and along.down.shape == (height, 1 + POINTS)
     if not fits or affine.shape != (count, 2, 3) or (bends is not None and bends.shape != (count, 2, POINTS, POINTS)):
         raise ValueError(f"moves {tuple(affine.shape)} are not for images {tuple(images.shape)}")
-    if any(tensor is not None and tensor.dtype != torch.float32 for tensor in (images, affine, bends)):
-        raise ValueError("images and moves are float32")
+    if any(tensor is not None and tensor.dtype != torch.float32 for tensor in (images, affine, bends, along.across, along.down)):
+        raise ValueError("images, moves and sides are float32")
     images, affine = images.contiguous(memory_format=torch.channels_last), affine.contiguous()
     bends = None if bends is None else bends.contiguous()
     moved = torch.empty(images.shape, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)

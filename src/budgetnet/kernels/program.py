@@ -91,12 +91,18 @@ class Program:
 
     def fits(self, images: Tensor) -> bool:
         """Return whether it was made for such images, and for parameters and statistics as they are by now."""
-        return images.shape == self._input and self._forms == [_form(tensor) for tensor in (*self.parameters, *self._running)]
+        plain = images.dtype == torch.float32 and images.is_cpu and images.shape == self._input
+        return plain and self._forms == [_form(tensor) for tensor in (*self.parameters, *self._running)]
 
     def memory(self) -> tuple[Tensor, Tensor]:
         """Return memory for what lies between the links, and for what comes out."""
         between = torch.empty(self._bytes_between // 4, dtype=torch.float32, device="cpu")
         return between, empty_images(self._result)
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether the parameters lie in memory as the kernels read them."""
+        return all(one is other for one, other in zip(self.read(), self.parameters, strict=True))
 
     def read(self) -> list[Tensor]:
         """Return the parameters as the kernels read them: themselves, or copies in another order."""
@@ -161,9 +167,9 @@ def _words(fields: Iterable[tuple[int, str]]) -> Places:
 INPUT = _words([(0, "input")])
 
 
-def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype, bool, bool]:
+def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype, bool, tuple[int, ...]]:
     """Return what a tensor that stays the same object may still change."""
-    return tensor.shape, tensor.dtype, tensor.is_cpu, tensor.is_contiguous()
+    return tensor.shape, tensor.dtype, tensor.is_cpu, tensor.stride()
 
 
 def _is_flat(link: Link) -> bool:
@@ -199,12 +205,12 @@ def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> Rows:
 
 def _lay_out(rows: Rows, links: Sequence[Link], shapes: list[Shape], count: int) -> int:
     """Write into `rows` where in the memory between the links each one reads, writes and keeps statistics; return how many bytes it needs."""
-    at = free = 0
+    at = free = kept = 0
     for row, link, (shape, after) in zip(rows, links, pairwise(shapes), strict=True):
         if isinstance(link, Stage):
             row["statistics"], free = free, free + 16 * shape[0]
         row["input"] = at
         if not isinstance(link, Shift):
-            at, free = free, free + 4 * count * _numbers(after)
+            at, kept, free = free, free, free + 4 * count * _numbers(after)
         row["output"] = at
-    return free
+    return kept  # without the last output, which has memory of its own
