@@ -1,6 +1,6 @@
 """The first three minutes: the quickest shipped recipe on MNIST where MNIST can be had, on the embedded digits otherwise.
 
-It trains `fast` whole: one to two minutes on two cores for MNIST. The verdict is honest about what that reaches.
+It trains `fast` whole: about a minute on two cores for MNIST. The verdict is honest about what that reaches.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def quickstart(*, data_dir: Path | None, threads: int | None, progress: Progress
     try:
         datasets.load("mnist", data_dir=data_dir)
         data, settings = "mnist", ()
-        progress.note(f"Data: mnist. Training the recipe {NETWORK}, one to two minutes on two cores.")
+        progress.note(f"Data: mnist. Training the recipe {NETWORK}, about a minute on two cores.")
     except InputError as error:
         data, settings, why_not_mnist = "digits", DIGITS_SETTINGS, str(error)
         progress.note("*" * 100)
