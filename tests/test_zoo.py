@@ -20,7 +20,7 @@ PUBLISHED = {
     "separable-gmp": (None, None, None),
     "separable-gap": (None, None, None),
     "accurate": (14_812, None, None),
-    "small": (3_708, None, None),
+    "small": (2_932, None, None),
     "tiny": (2_848, None, None),
     "fast": (9_640, None, None),
 }

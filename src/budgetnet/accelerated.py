@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from budgetnet import kernels
-from budgetnet.chains import Chain, along, plan, take_run, untouched
+from budgetnet.chains import Chain, along, plan, take_run
+from budgetnet.lendable import untouched
 from budgetnet.zoo.blocks import Flatten, Network, Softmax
 
 

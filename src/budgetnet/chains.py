@@ -1,4 +1,4 @@
-"""Which layers the compiled kernels take, and as which links of a chain; nothing here changes a layer.
+"""Layers in a row as the links of one chain for the compiled kernels; nothing here changes a layer.
 
 Costs a look at each layer in each step, to see whether it still holds what it held; a chain is laid out anew only where it does not. Level 1.
 """
@@ -13,7 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from budgetnet import kernels
-from budgetnet.zoo.blocks import BatchNormalization, Convolution, Dropout, GlobalAveragePooling, MaxPooling, SeparableConvolution
+from budgetnet.lendable import (
+    averages_to_one,
+    is_averaging,
+    is_convolution,
+    is_dropout,
+    is_max_pooling,
+    is_normalization,
+    is_relu,
+    is_separable,
+    is_silu,
+)
+from budgetnet.zoo.blocks import BatchNormalization, Dropout, SeparableConvolution
 
 Step = Callable[[Tensor], Tensor]
 
@@ -42,23 +53,23 @@ def take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
     start = at
     while at < len(layers):
         layer = layers[at]
-        if _is_max_pooling(layer):
+        if is_max_pooling(layer):
             parts.append(_Pooling(cast(nn.MaxPool2d, layer)))
             at += 1
-        elif _is_averaging(layer):
+        elif is_averaging(layer):
             parts.append(_Averaging(layer))
             at += 1
             break
-        elif _is_convolution(layer) or _is_separable(layer):
+        elif is_convolution(layer) or is_separable(layer):
             parts.append(
-                _Convolution(cast(nn.Conv2d, layer)) if _is_convolution(layer) else _Separable(cast(SeparableConvolution, layer))
+                _Convolution(cast(nn.Conv2d, layer)) if is_convolution(layer) else _Separable(cast(SeparableConvolution, layer))
             )
             at += 1
             if getattr(layer, "activation", None) == "relu":
                 at = _take_stage(layers, at, parts, rectified=True)
-        elif _is_relu(layer) and (parts or not cast(nn.ReLU, layer).inplace):  # what comes in may have other readers
+        elif is_relu(layer) and (parts or not cast(nn.ReLU, layer).inplace):  # what comes in may have other readers
             at = _take_stage(layers, at + 1, parts, rectified=True)
-        elif _is_normalization(layer):
+        elif is_normalization(layer):
             at = _take_stage(layers, at, parts, rectified=False)
         else:
             break
@@ -67,14 +78,14 @@ def take_run(layers: list[nn.Module], at: int) -> tuple[list[Part], int]:
 
 def _take_stage(layers: list[nn.Module], at: int, parts: list[Part], *, rectified: bool) -> int:
     """Take the normalization at `at`, if there is one, with what came before it and may follow it; return where the next layer is."""
-    if not _has(layers, at, _is_normalization):
+    if not _has(layers, at, is_normalization):
         parts.append(_Rectification())
         return at
     stage = _Stage(cast(nn.BatchNorm2d, layers[at]), relu_first=rectified)
     at += 1
-    if _has(layers, at, _is_relu) or _has(layers, at, _is_silu):
-        stage.activation, at = "relu" if _is_relu(layers[at]) else "silu", at + 1
-    if _has(layers, at, _is_dropout):
+    if _has(layers, at, is_relu) or _has(layers, at, is_silu):
+        stage.activation, at = "relu" if is_relu(layers[at]) else "silu", at + 1
+    if _has(layers, at, is_dropout):
         stage.dropout, at = cast(Dropout, layers[at]), at + 1
     parts.append(stage)
     return at
@@ -183,7 +194,7 @@ class _Averaging:
 
     @property
     def ready(self) -> bool:
-        return _averages_to_one(self.layer)
+        return averages_to_one(self.layer)
 
     def holds(self) -> tuple[object, ...]:
         return ()
@@ -248,67 +259,3 @@ class _Stage:
 
 
 Part = _Convolution | _Separable | _Pooling | _Averaging | _Rectification | _Stage
-
-
-def untouched(module: nn.Module) -> bool:
-    """Return whether a layer is called without hooks, and by its own class's `forward`."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return not any(hooks) and "forward" not in vars(module)
-
-
-def _is_convolution(module: nn.Module) -> bool:
-    if type(module) not in {nn.Conv2d, Convolution} or not untouched(module):
-        return False
-    layer = cast(nn.Conv2d, module)
-    side = layer.kernel_size[0]
-    return (
-        layer.kernel_size == (side, side)
-        and layer.stride == (1, 1)
-        and layer.dilation == (1, 1)
-        and (layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels)
-        and layer.padding_mode == "zeros"
-        and layer.padding in {(pad, pad) for pad in range(side)}
-        and max(layer.in_channels, layer.out_channels) <= kernels.MOST_CHANNELS
-    )
-
-
-def _is_separable(module: nn.Module) -> bool:
-    return type(module) is SeparableConvolution and untouched(module)
-
-
-def _is_normalization(module: nn.Module) -> bool:
-    if type(module) not in {nn.BatchNorm2d, BatchNormalization} or not untouched(module):
-        return False
-    layer = cast(nn.BatchNorm2d, module)
-    return layer.momentum is not None and layer.num_features <= kernels.MOST_CHANNELS and layer.track_running_stats
-
-
-def _is_max_pooling(module: nn.Module) -> bool:
-    if type(module) not in {nn.MaxPool2d, MaxPooling} or not untouched(module):
-        return False
-    layer = cast(nn.MaxPool2d, module)
-    size = layer.kernel_size
-    plain = layer.padding == 0 and layer.dilation == 1 and not layer.ceil_mode and not layer.return_indices
-    return isinstance(size, int) and layer.stride == size and plain and size <= 15
-
-
-def _is_averaging(module: nn.Module) -> bool:
-    return _averages_to_one(module) and untouched(module)
-
-
-def _averages_to_one(module: nn.Module) -> bool:
-    if type(module) is nn.AdaptiveAvgPool2d:
-        return module.output_size in (1, (1, 1), [1, 1])
-    return type(module) is GlobalAveragePooling
-
-
-def _is_relu(module: nn.Module) -> bool:
-    return type(module) is nn.ReLU and untouched(module)
-
-
-def _is_silu(module: nn.Module) -> bool:
-    return type(module) is nn.SiLU and untouched(module)
-
-
-def _is_dropout(module: nn.Module) -> bool:
-    return type(module) is Dropout and untouched(module)
