@@ -55,7 +55,19 @@ def own_text(records: list[dict[str, Any]]) -> str:
         return text
     return (
         f"{text}\n\nEach was chosen on a validation part of the training split and frozen in a commit; only then was the test split read, "
-        "once for each seed. Raw values, curves and commits: `records/`."
+        "once for each seed. Raw values, curves and commits: `records/`." + again_text(records)
+    )
+
+
+def again_text(records: list[dict[str, Any]]) -> str:
+    """Return which recipes had been frozen, and their test split read, before; nothing where none had."""
+    earlier = {record["name"] for record in read_records(ROOT / "records" / "earlier")}
+    names = [f"`{record['name']}`" for record in records if record["name"] in earlier]
+    if not names:
+        return ""
+    return (
+        f" {', '.join(names)}: frozen for the second time; the test split had been read once for their first forms, which are kept in "
+        "`records/earlier/`, and had no part in the second choice."
     )
 
 
