@@ -33,6 +33,14 @@ def library() -> ctypes.CDLL | None:
     return _load()[0]
 
 
+def loaded() -> ctypes.CDLL:
+    """Return the compiled kernels. Raises `RuntimeError` where there are none: callers ask `library()` first."""
+    kernels = library()
+    if kernels is None:
+        raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
+    return kernels
+
+
 def description() -> str:
     """Return what runs, in words for a fingerprint: `compiled by gcc …`, or `plain torch`."""
     return _load()[1]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from budgetnet.kernels.build import library
+from budgetnet.kernels.build import loaded
 
 LANES = 8
 """As in vectors.h."""
@@ -42,9 +42,6 @@ def move(images: Tensor, affine: Tensor, bends: Tensor | None, along: Sides) -> 
     That place is `affine` (N, 2, 3) of x, y and one, where the image spans -1 to 1, plus `bends` (N, 2, POINTS, POINTS) with their weights.
     Raises `MemoryError` where there is no memory for a frame, `ValueError` for tensors that are not for these images.
     """
-    kernels = library()
-    if kernels is None:
-        raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
     count, channels, height, width = images.shape
     fits = along.across.shape == (1 + POINTS, -(-width // LANES) * LANES) and along.down.shape == (height, 1 + POINTS)
     if not fits or affine.shape != (count, 2, 3) or (bends is not None and bends.shape != (count, 2, POINTS, POINTS)):
@@ -56,6 +53,6 @@ def move(images: Tensor, affine: Tensor, bends: Tensor | None, along: Sides) -> 
     moved = torch.empty(images.shape, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
     given = (images, affine, bends, along.across, along.down, moved)
     addresses = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in given]
-    if kernels.move_images(*addresses, count, height, width, channels, torch.get_num_threads()):
+    if loaded().move_images(*addresses, count, height, width, channels, torch.get_num_threads()):
         raise MemoryError("the kernel that moves images could not get its working memory")
     return moved

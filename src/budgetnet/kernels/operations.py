@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from budgetnet.kernels.build import library
+from budgetnet.kernels.build import loaded
 from budgetnet.kernels.links import Link, shapes_along
 from budgetnet.kernels.program import CHANNELS_LAST, Program, Rows, as_read, empty_images
 
@@ -65,7 +65,7 @@ class TrainingStep:
         else:
             program.tell_again(self._rows, images, keys)
         loss, correct = ctypes.c_double(), ctypes.c_int64()
-        failed = _kernels().chain_step(
+        failed = loaded().chain_step(
             _pointer(self._rows),
             len(self._rows),
             *map(ctypes.c_void_p, (self._result.data_ptr(), labels.data_ptr())),
@@ -82,13 +82,6 @@ class TrainingStep:
         return loss.value, correct.value
 
 
-def _kernels() -> ctypes.CDLL:
-    kernels = library()
-    if kernels is None:
-        raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
-    return kernels
-
-
 def _checked(failed: int) -> None:
     if failed:
         raise MemoryError("the training kernels could not get their working memory")
@@ -101,7 +94,7 @@ class _Chain(torch.autograd.Function):
         threads, held = torch.get_num_threads(), as_read(parameters, program.interleaved)
         between, result = program.memory()
         rows = program.told(images, between, result.data_ptr(), program.addresses(held), keys)
-        _checked(_kernels().chain_forward(_pointer(rows), len(rows), program.count, threads))
+        _checked(loaded().chain_forward(_pointer(rows), len(rows), program.count, threads))
         # Not the result: the way back does not need it, and its user may change it in place.
         context.save_for_backward(images, between, *held)
         context.program, context.keys, context.threads = program, keys, threads
@@ -120,7 +113,7 @@ class _Chain(torch.autograd.Function):
         rooms = program.tell_back(rows, found, room)
         target = 0 if image_gradient is None else image_gradient.data_ptr()
         places = map(ctypes.c_void_p, (gradient.data_ptr(), target, *rooms))
-        _checked(_kernels().chain_backward(_pointer(rows), len(rows), *places, program.count, context.threads))
+        _checked(loaded().chain_backward(_pointer(rows), len(rows), *places, program.count, context.threads))
         needed = [tensor if needs else None for tensor, needs in zip(found, context.needs_input_grad[3:], strict=True)]
         return (image_gradient, None, None, *needed)
 
