@@ -1,5 +1,7 @@
 """Runs on the embedded digits for tests of what follows from a run: seconds each, kept for the whole session."""
 
+import atexit
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,8 +22,9 @@ VARIED = Path(__file__).parent / "varied_networks.py"
 def digits_run(target: str, epochs: int = 15) -> Path:
     """Return the directory of a finished run of a zoo name, or of a class of `varied_networks.py`."""
     network = f"{VARIED}:{target}" if target[0].isupper() else target
-    out = Path(mkdtemp(prefix="budgetnet-test-")) / target
-    return budgetnet.train(network, data="digits", epochs=epochs, seed=0, threads=1, out=out).path
+    folder = Path(mkdtemp(prefix="budgetnet-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return budgetnet.train(network, data="digits", epochs=epochs, seed=0, threads=1, out=folder / target).path
 
 
 def subject_of(network: nn.Module, name: str = "own") -> Subject:

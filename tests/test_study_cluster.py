@@ -17,7 +17,7 @@ from budgetnet.errors import InputError
 from budgetnet.study import running
 from budgetnet.study.executors import Limits, Standing
 from budgetnet.study.executors.cluster import RayExecutor
-from budgetnet.study.executors.node import Order, carry_out, code_sum, gather, lay_out
+from budgetnet.study.executors.node import Order, carry_out, clear, code_sum, gather, lay_out
 from budgetnet.study.ledger import LEDGER
 from budgetnet.study.showing import Silent
 
@@ -25,13 +25,22 @@ ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
 CLUSTER = running.Means(cluster="auto")
+PLACE = f"test-{os.getpid()}"
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def nodes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the nodes keep their files."""
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def cluster(nodes_folder: Path) -> Iterator[Any]:
     """A head without processors beside the driver, and two nodes of one processor each."""
+    before = dict(os.environ)
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
+    os.environ["TMPDIR"] = str(nodes_folder)
     nodes = cluster_utils.Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
     nodes.add_node(**NODE)
     nodes.add_node(**NODE)
@@ -40,7 +49,8 @@ def cluster() -> Iterator[Any]:
     yield nodes
     ray.shutdown()
     nodes.shutdown()
-    del os.environ["RAY_worker_niceness"]  # noqa: SIM112
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def events(folder: Path) -> list[dict[str, Any]]:
@@ -132,6 +142,16 @@ def test_a_stop_brings_the_states_back_and_the_study_goes_on_here(cluster: Any, 
     assert weights(document) == weights(whole)
 
 
+def test_the_data_set_stays_on_a_node_as_long_as_the_study(cluster: Any, nodes_folder: Path, tmp_path: Path) -> None:
+    (spec,) = running.read_study(asked(tmp_path, seeds="1")).specs()
+    before = set(nodes_folder.glob("budgetnet-*"))
+    with RayExecutor(tmp_path / "runs") as executor:
+        executor.submit(spec).result()
+        (folder,) = set(nodes_folder.glob("budgetnet-*")) - before
+        assert [path.stem for path in folder.glob("*.safetensors")] == [executor._sent(spec.recipe.data)[0]]
+    assert set(nodes_folder.glob("budgetnet-*")) == before
+
+
 def order_for(tmp_path: Path, **given: Any) -> Order:
     spec = running.read_study(asked(tmp_path)).specs()[0]
     words: dict[str, Any] = {
@@ -144,7 +164,7 @@ def order_for(tmp_path: Path, **given: Any) -> Order:
         "code": code_sum(),
         "files": {},
         "data_sha256": "none",
-        "node": f"test-{os.getpid()}",
+        "place": PLACE,
     }
     return Order(**{**words, **given})
 
@@ -160,6 +180,7 @@ def test_a_node_with_other_code_or_another_network_refuses(tmp_path: Path) -> No
     assert "another file on this node" in refused(order_for(tmp_path, source_sha256="0" * 64))
     recipe = {**order_for(tmp_path).recipe, "network": "/nowhere/tiny.py:Tiny"}
     assert "same path on every node" in refused(order_for(tmp_path, recipe=recipe))
+    clear(PLACE)
 
 
 def test_files_that_come_back_stay_in_their_folder(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from typing import Any, Self
 from budgetnet.errors import InputError
 from budgetnet.rundir import RECIPE, RunDirectory, open_run
 from budgetnet.study.executors.interface import Limits, RunFailed, Standing, Stopped
-from budgetnet.study.executors.node import Order, carry_out, code_sum, gather, lay_out
+from budgetnet.study.executors.node import Order, carry_out, clear, code_sum, gather, lay_out
 from budgetnet.study.spec import RunSpec
 
 SYSTEM_RETRIES = 3
@@ -31,6 +32,8 @@ WAITING_SHARE = 2
 SECONDS_BETWEEN_LOOKS = 1.0
 BRINGERS = 8
 """Threads that write run directories which came back."""
+SECONDS_TO_CLEAR = 20.0
+"""How long the end of a study waits for nodes that remove what it left there."""
 
 
 class RayExecutor:
@@ -64,6 +67,7 @@ class RayExecutor:
         self._slots = 1
         self._seen: dict[str, Standing] = {}
         self._own_session = False
+        self._place = uuid.uuid4().hex[:12]
 
     @property
     def slots(self) -> int:
@@ -99,10 +103,12 @@ class RayExecutor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Cancel what is under way, and leave the cluster."""
+        """Cancel what is under way, have the nodes remove what they kept, and leave the cluster."""
         for reference in list(self._references.values()):
             self._ray.cancel(reference, force=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._task is not None:
+            self._clear_nodes()
         if self._board is not None:
             self._ray.kill(self._board)
         if self._own_session:
@@ -124,7 +130,7 @@ class RayExecutor:
             code=code_sum(),
             files=gather(path) if (path / RECIPE).is_file() else {},
             data_sha256=data_sha256,
-            node="",
+            place=self._place,
         )
         options: dict[str, Any] = {"num_cpus": self.threads, "name": spec.key}
         if self.gpus:
@@ -150,6 +156,15 @@ class RayExecutor:
     def stop(self) -> None:
         """Ask every run under way to save its state; one that waits gives its place back as soon as it has it."""
         self._ray.get(self._board.stop.remote())
+
+    def _clear_nodes(self) -> None:
+        place, remote = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy, self._ray.remote
+        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        pinned = [remote(num_cpus=0, max_retries=0, scheduling_strategy=place(node, soft=False))(_clear_node) for node in nodes]
+        cleared = [task.remote(self._place) for task in pinned]
+        # A node that goes meanwhile takes its files along.
+        for late in self._ray.wait(cleared, num_returns=len(cleared), timeout=SECONDS_TO_CLEAR)[1]:
+            self._ray.cancel(late, force=True)
 
     def _sent(self, name: str) -> tuple[str, Any]:
         """Return the sum of a data set and its place in the cluster's store, to which it is sent once."""
@@ -228,10 +243,20 @@ def _on_a_node(order: Order, data: list[Any], board: Any) -> dict[str, Any]:
         return stopping
 
     try:
-        placed = replace(order, node=ray.get_runtime_context().get_node_id()[:12])
-        return carry_out(placed, lambda: ray.get(data[0]).tobytes(), tell)
+        return carry_out(replace(order, place=_on_this_node(order.place)), lambda: ray.get(data[0]).tobytes(), tell)
     finally:
         board.tell.remote(order.key, None)
+
+
+def _clear_node(place: str) -> None:
+    """Run on a node, as a task: remove what a study left there."""
+    clear(_on_this_node(place))
+
+
+def _on_this_node(place: str) -> str:
+    import ray
+
+    return f"{place}-{ray.get_runtime_context().get_node_id()[:12]}"
 
 
 def put_in_place(folder: Path, files: dict[str, bytes]) -> None:

@@ -1,7 +1,7 @@
 """What a node of a cluster does with one run: its data and its files laid ready, the run in a process of its own, its files back.
 
 The process is that of the local executor, so that limits, crashes and bits are the same here and there. The data set is written once for
-each node, under its sum. No torch in this process, and nothing of Ray but what it is handed.
+each node, under its sum, and goes when the study ends. No torch in this process, and nothing of Ray but what it is handed.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Order:
     files: dict[str, bytes]
     """Of a run that goes on; empty for a new one."""
     data_sha256: str
-    node: str
-    """Stands in the name of the folder on the node, so that nodes of one machine do not share it."""
+    place: str
+    """Names the folder on the node: its study and the node, so that nodes of one machine do not share it, nor studies of one node."""
 
 
 @cache
@@ -129,11 +129,20 @@ def _workplace(order: Order) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def clear(place: str) -> None:
+    """Remove what a study's runs left on this node: the data set, and the files of runs that were killed."""
+    shutil.rmtree(_path_of(place), ignore_errors=True)
+
+
 def _node_folder(order: Order) -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"budgetnet-{user}-{order.node}"
+    folder = _path_of(order.place)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _path_of(place: str) -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"budgetnet-{user}-{place}"
 
 
 def _packed(order: Order, data: Callable[[], bytes]) -> Path:
