@@ -52,8 +52,8 @@ def stages(widths: list[list[int]], *, classes: int, channels: int, activation: 
 
 
 def tiny(*, classes: int = 10, channels: int = 1) -> Network:
-    """Return the network for images of 28×28: 2,848 parameters for MNIST."""
-    return stages([[8], [16] * 4, [16] * 2], classes=classes, channels=channels)
+    """Return the network for images of 28×28: 1,966 parameters for MNIST."""
+    return stages([[6, 8, 8], [12, 14], [16, 16]], classes=classes, channels=channels, activation=nn.SiLU)
 
 
 def small(*, classes: int = 10, channels: int = 1) -> Network:
@@ -91,8 +91,7 @@ def own(name: str, build: Callable[..., Network], **settings: Any) -> Entry:
     return Entry(build=build, recipe=recipe, claim=None, source="this project", layers="own")
 
 
-VERY_LIGHT = Augmentation(rotation=5, scale=0.06, shear=0.05, shift=0.7, elastic=0.3)
-ONE_PLAIN = VERY_LIGHT.model_copy(update={"last_plain": 1})
+VERY_LIGHT = Augmentation(rotation=5, scale=0.06, shear=0.05, shift=0.7, elastic=0.3, last_plain=1)
 LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8, last_plain=3)
 
 ENTRIES = {
@@ -122,10 +121,11 @@ ENTRIES = {
         tiny,
         rate=0.03,
         weight_decay=0.005,
-        augmentation=VERY_LIGHT,
-        strategy="Six separable convolutions of 16 channels behind a full 3×3 convolution of 8, which alone works on 28×28. AdamW, "
-        "one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images moved and bent a very little; a running average of the "
-        "weights is what is handed in.",
+        augmentation=LIGHT,
+        strategy="What fits into 2,000 parameters: a full 3×3 convolution of 6 channels and six separable ones of 8 to 16, with SiLU; three "
+        "of the seven work on maps of 28×28. AdamW, one cycle up to 0.03 and down to zero, batches of 64, 20 epochs, images rotated, scaled, "
+        "sheared, shifted and bent a little, but for the last three epochs, which see them as they are; a running average of the weights is "
+        "what is handed in.",
     ),
     "fast": own(
         "fast",
@@ -133,7 +133,7 @@ ENTRIES = {
         epochs=6,
         rate=0.03,
         weight_decay=0.005,
-        augmentation=ONE_PLAIN,
+        augmentation=VERY_LIGHT,
         strategy="Few layers on large maps and wide ones on small maps, few epochs, one cycle of a high rate. AdamW up to 0.03 and down to "
         "zero, batches of 64, images moved and bent a very little, but for the last epoch; a running average of the weights is what is "
         "handed in.",
