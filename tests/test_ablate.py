@@ -1,0 +1,38 @@
+"""The page on our levers: it says what the kept runs say, and its runs were made alike."""
+
+import json
+from pathlib import Path
+
+import ablate
+import pytest
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return json.loads(path.read_text(encoding="utf-8"))["runs"]  # type: ignore[no-any-return]
+
+
+def test_the_page_is_what_the_kept_runs_say() -> None:
+    assert ablate.PAGE.read_text(encoding="utf-8") == ablate.page()
+
+
+@pytest.mark.parametrize("path", sorted(ablate.KEPT.glob("*.json")), ids=lambda path: path.stem)
+def test_every_variant_has_the_seeds_of_the_recipe_as_it_is(path: Path) -> None:
+    seeds: dict[object, set[object]] = {}
+    for row in rows(path):
+        assert row["seed"] not in seeds.setdefault(row["variant"], set())
+        seeds[row["variant"]].add(row["seed"])
+    assert set(seeds) <= set(ablate.VARIANTS)
+    assert len(seeds[ablate.WHOLE]) >= 3
+    assert all(own == seeds[ablate.WHOLE] for own in seeds.values())
+
+
+def test_runs_are_added_in_the_order_of_variants_and_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "some.json"
+    for variant, seed in [("no averaging of weights", 1), (ablate.WHOLE, 0), ("no averaging of weights", 0)]:
+        ablate._add(path, {"variant": variant, "seed": seed, "accuracy": 0.99, "loss": 0.02})
+    assert [(row["variant"], row["seed"]) for row in rows(path)] == [
+        (ablate.WHOLE, 0),
+        ("no averaging of weights", 0),
+        ("no averaging of weights", 1),
+    ]
+    assert list(tmp_path.iterdir()) == [path]
