@@ -149,6 +149,8 @@ def _frame(axes: Axes) -> None:
 
 
 def _draw(axes: Axes, drawn: Sequence[Mark]) -> None:
+    from matplotlib.patheffects import withStroke
+
     styles: dict[str, dict[str, Any]] = {
         "public": {"marker": "o", "color": PUBLIC, "s": 20, "label": "public network, one run, last epoch"},
         "chosen on test": {"marker": "x", "color": PUBLIC, "s": 24, "label": "public network, chosen on the test split"},
@@ -167,15 +169,19 @@ def _draw(axes: Axes, drawn: Sequence[Mark]) -> None:
             axes.plot([mark.parameters] * 2, [low, high], color=color, linewidth=1.4, zorder=4, alpha=0.9, marker="_", markersize=6)
         if mark.kind == "ours":
             place = (mark.parameters, mark.accuracy)
-            axes.annotate(
+            near_the_axis = mark.parameters < 2 * LEFT
+            below_the_crowd = mark.accuracy < LIMIT_ACCURACY + 0.1
+            label = axes.annotate(
                 f"{mark.name}, {mark.seeds} seeds",
                 place,
-                xytext=(-9, 7),
+                xytext=(9 if near_the_axis else -9, -23 if below_the_crowd else 7),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if near_the_axis else "right",
                 color=OURS,
                 weight="bold",
+                zorder=2,
             )
+            label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     # What one hand-in claims and reaches hangs together.
     claims = {mark.name: mark for mark in drawn if mark.kind == "claim"}
     for mark in drawn:
