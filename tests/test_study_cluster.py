@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -40,6 +41,7 @@ def cluster(nodes_folder: Path) -> Iterator[Any]:
     """A head without processors beside the driver, and two nodes of one processor each."""
     before = dict(os.environ)
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
+    os.environ["RAY_TMPDIR"] = tempfile.gettempdir()  # for its sockets, whose paths must be short
     os.environ["TMPDIR"] = str(nodes_folder)
     nodes = cluster_utils.Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
     nodes.add_node(**NODE)
