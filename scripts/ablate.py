@@ -6,17 +6,16 @@ was stopped. Then `docs/LEVERS.md` is written anew of all that is kept; `--page`
 """
 
 import argparse
-import fcntl
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+
+from filelock import FileLock
 
 from budgetnet.errors import InputError
 from budgetnet.stats import compare, holm
@@ -77,10 +76,10 @@ def main() -> None:
 
 
 def _part(text: str) -> tuple[int, int]:
-    part, parts = map(int, text.split("/"))
-    if not 1 <= part <= parts:
-        raise argparse.ArgumentTypeError(f"no part of {parts}: {part}")
-    return part, parts
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part of a whole; 1/2, for instance, is the first of two")
+    return int(part), int(parts)
 
 
 def _run(name: str, variant: str, seed: int, threads: int) -> None:
@@ -97,17 +96,10 @@ def _run(name: str, variant: str, seed: int, threads: int) -> None:
         result = run.evaluation()
     row = {"variant": variant, "seed": seed, "accuracy": result["accuracy"], "loss": result["loss"]}
     print(row, file=sys.stderr, flush=True)
-    with _alone(path):
-        _add(path, row)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the file against other processes of this script."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (Path(tempfile.gettempdir()) / f"budgetnet-ablate-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    # Not beside the file: the folder is committed.
+    with FileLock(Path(tempfile.gettempdir()) / f"budgetnet-ablate-{os.getuid()}.lock"):
+        _add(path, row)
 
 
 def _add(path: Path, row: dict[str, Any]) -> None:

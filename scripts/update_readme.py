@@ -66,8 +66,8 @@ def again_text(records: list[dict[str, Any]]) -> str:
     if not names:
         return ""
     return (
-        f" {', '.join(names)}: frozen for the second time; the test split had been read once for their first forms, which are kept in "
-        "`records/earlier/`, and had no part in the second choice."
+        f" {', '.join(names)}: frozen anew after the test split had been read for an earlier form, which is kept in `records/earlier/`; "
+        "those readings had no part in the new choice."
     )
 
 

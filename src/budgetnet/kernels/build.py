@@ -37,7 +37,7 @@ def loaded() -> ctypes.CDLL:
     """Return the compiled kernels. Raises `RuntimeError` where there are none: callers ask `library()` first."""
     kernels = library()
     if kernels is None:
-        raise RuntimeError("the compiled kernels are not available here; ask kernels.library() first")
+        raise RuntimeError("the compiled kernels are not available here; ask library() first")
     return kernels
 
 
