@@ -43,7 +43,6 @@ typedef struct {
     size_t kernel_size;
     size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory */
     Stage stage;
-    int64_t periods;
     float *over[5];            /* of a stage: scale, shift, mean, slope and offset, repeated over a period */
     double *sums;              /* of a stage and a shift: (threads, 2, channels) */
 } Step;
@@ -121,7 +120,6 @@ static void lay_out(Room *room, Step *s, size_t *frames, int threads, int back) 
         else pack(l->weight, s->packed, l->channels, l->out_channels, l->size);
     } else if (l->kind == STAGE) {
         s->stage = stage_of((int64_t)s->height * s->width, l->channels, l->relu_first, l->activation, l->threshold, l->key);
-        s->periods = (s->stage.total + s->stage.period - 1) / s->stage.period;
         for (int row = 0; row < (back ? 5 : 2); row++) s->over[row] = take(room, sizeof(float) * s->stage.period);
         s->sums = take_zeros(room, sizeof(double) * 2 * l->channels * threads);
         const float *known[3] = {l->statistics + 2 * l->channels, l->statistics + 3 * l->channels, l->statistics};
@@ -154,7 +152,7 @@ static void image_forward(const Step *s, int64_t n, float *frames) {
             break;
         case STAGE: {
             Stage own = stage_of_image(s, n);
-            values_of(&own, image, output, 0, s->periods, s->over[0], s->over[1]);
+            values_of(&own, image, output, s->over[0], s->over[1]);
             break;
         }
         case POOLING: pooling_forward(image, output, s->height, s->width, l->channels, l->size); break;
@@ -225,14 +223,13 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
 
 static void sums_of_image(const Step *s, int64_t n, int thread) {
     double *own = s->sums + (size_t)thread * 2 * s->link->channels;
-    sums_of(&s->stage, s->link->input + n * s->numbers, s->periods, own, own + s->link->channels);
+    sums_of(&s->stage, s->link->input + n * s->numbers, own, own + s->link->channels);
 }
 
 static void gradient_sums_of_image(const Step *s, int64_t n, const float *gradient, int thread) {
     Stage stage = stage_of_image(s, n);
     double *own = s->sums + (size_t)thread * 2 * s->link->channels;
-    gradient_sums(&stage, s->link->input + n * s->numbers, gradient, 0, s->periods, s->over[0], s->over[1], s->over[2], own,
-                  own + s->link->channels);
+    gradient_sums(&stage, s->link->input + n * s->numbers, gradient, s->over[0], s->over[1], s->over[2], own, own + s->link->channels);
 }
 
 /* Returns 0, or 1 where memory ran out. */
@@ -297,7 +294,7 @@ static void image_backward(const Step *s, int64_t n, int last, const float *grad
             break;
         case STAGE: {
             Stage own = stage_of_image(s, n);
-            if (target) gradient_values(&own, image, gradient, target, 0, s->periods, s->over[0], s->over[1], s->over[3], s->over[4]);
+            if (target) gradient_values(&own, image, gradient, target, s->over[0], s->over[1], s->over[3], s->over[4]);
             break;
         }
         case POOLING:

@@ -19,10 +19,14 @@ static void frame(const float *image, float *framed, int height, int width, int 
     for (int y = 0; y < height; y++) memcpy(to + (size_t)y * row, image + (size_t)y * inner, sizeof(float) * (size_t)inner);
 }
 
-/* `pixels` neighbouring outputs of one row, `vectors` times eight channels of each. */
+/* `pixels` neighbouring outputs of one row, `vectors` times eight channels of each. Where fewer than that are left, the last eight overlap
+ * the ones before (the same numbers twice cost less than a part of a vector); fewer than eight in all are stored one by one. */
 INLINE void outputs_block(const int pixels, const int vectors, const float *restrict input, int row, int channels, int size,
                           const float *restrict kernel, int kernel_step, float *restrict output, int out_channels, int rest) {
     vec sum[MAX_PIXELS * 2][3];
+    int at[3];
+#pragma GCC unroll 3
+    for (int n = 0; n < vectors; n++) at[n] = n < vectors - 1 || rest < LANES ? n * LANES : smaller(n * LANES, rest - LANES);
 #pragma GCC unroll 12
     for (int m = 0; m < pixels; m++)
 #pragma GCC unroll 3
@@ -34,7 +38,7 @@ INLINE void outputs_block(const int pixels, const int vectors, const float *rest
         for (int t = 0; t < run; t++) {
             vec w[3];
 #pragma GCC unroll 3
-            for (int n = 0; n < vectors; n++) w[n] = load(weight + n * LANES);
+            for (int n = 0; n < vectors; n++) w[n] = load(weight + at[n]);
 #pragma GCC unroll 12
             for (int m = 0; m < pixels; m++) {
                 vec x = splat(from[m * channels + t]);
@@ -47,51 +51,47 @@ INLINE void outputs_block(const int pixels, const int vectors, const float *rest
 #pragma GCC unroll 12
     for (int m = 0; m < pixels; m++)
 #pragma GCC unroll 3
-        for (int n = 0; n < vectors; n++) store_some(output + m * out_channels + n * LANES, sum[m][n], rest - n * LANES);
+        for (int n = 0; n < vectors; n++) store_some(output + m * out_channels + at[n], sum[m][n], rest - at[n]);
 }
 
 #define OUTPUTS_CASE(M, V) case M: outputs_block(M, V, input, row, channels, size, kernel, kernel_step, output, out_channels, rest); break;
-#define OUTPUTS_CASES(V) OUTPUTS_CASE(1, V) OUTPUTS_CASE(2, V) OUTPUTS_CASE(3, V) OUTPUTS_CASE(4, V) OUTPUTS_CASE(5, V) OUTPUTS_CASE(6, V)
 
-static void outputs_one(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
-                        float *output, int out_channels, int rest) {
-    switch (pixels) {
-        OUTPUTS_CASES(1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1) OUTPUTS_CASE(10, 1)
+/* A row of `width` outputs: as many at once as registers hold, then the rest. */
+#define OUTPUTS_ROW(NAME, MOST, V, ...) \
+    static void NAME(int width, const float *input, int row, int channels, int size, const float *kernel, int kernel_step, float *output, \
+                     int out_channels, int rest) { \
+        for (; width >= MOST; width -= MOST, input += MOST * channels, output += MOST * out_channels) \
+            outputs_block(MOST, V, input, row, channels, size, kernel, kernel_step, output, out_channels, rest); \
+        switch (width) { __VA_ARGS__ } \
     }
-}
-static void outputs_two(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
-                        float *output, int out_channels, int rest) {
-    switch (pixels) { OUTPUTS_CASES(2) }
-}
-static void outputs_three(int pixels, const float *input, int row, int channels, int size, const float *kernel, int kernel_step,
-                          float *output, int out_channels, int rest) {
-    switch (pixels) { OUTPUTS_CASE(1, 3) OUTPUTS_CASE(2, 3) OUTPUTS_CASE(3, 3) OUTPUTS_CASE(4, 3) }
-}
+#define OUTPUTS_CASES(V) OUTPUTS_CASE(1, V) OUTPUTS_CASE(2, V) OUTPUTS_CASE(3, V)
+#define MORE_OUTPUTS_CASES(V) OUTPUTS_CASES(V) OUTPUTS_CASE(4, V) OUTPUTS_CASE(5, V)
+OUTPUTS_ROW(outputs_one, 10, 1, MORE_OUTPUTS_CASES(1) OUTPUTS_CASE(6, 1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1))
+OUTPUTS_ROW(outputs_two, 6, 2, MORE_OUTPUTS_CASES(2))
+OUTPUTS_ROW(outputs_three, 4, 3, OUTPUTS_CASES(3))
 
-/* Outputs of one framed image: every row in blocks of equal width, as many channels at once as registers hold. */
+#define PIXELS_AT_ONCE 60 /* Of an image that is one row: what stays in the nearest cache, and all blocks divide. */
+
+/* Outputs of one framed image: every row in blocks, as many channels at once as registers hold. */
 static void convolve_framed(const float *framed, int framed_width, int channels, int size, const float *kernel, float *output,
                             int out_height, int out_width, int out_channels) {
     int padded = round_up(out_channels), row = framed_width * channels;
-    for (int first = 0; first < padded;) {
-        int vectors = (padded - first) / LANES;
-        /* Three vectors at once only where they are all that is left; two and two otherwise. */
-        vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
-        int most = vectors == 1 ? 10 : vectors == 2 ? 6 : 4;
-        int blocks = (out_width + most - 1) / most, rest = out_channels - first;
-        for (int y = 0; y < out_height; y++) {
-            int x = 0;
-            for (int block = 0; block < blocks; block++) {
-                int pixels = (out_width - x + blocks - block - 1) / (blocks - block);
+    int together = out_height == 1 ? smaller(out_width, PIXELS_AT_ONCE) : out_width;
+    for (int x = 0; x < out_width; x += together)
+        for (int first = 0; first < padded;) {
+            int vectors = (padded - first) / LANES;
+            /* Three vectors at once only where they are all that is left; two and two otherwise. */
+            vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
+            int width = smaller(together, out_width - x), rest = out_channels - first;
+            for (int y = 0; y < out_height; y++) {
                 const float *input = framed + (size_t)y * row + (size_t)x * channels;
                 float *to = output + ((size_t)y * out_width + x) * out_channels + first;
-                if (vectors == 1) outputs_one(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                else if (vectors == 2) outputs_two(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                else outputs_three(pixels, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                x += pixels;
+                if (vectors == 1) outputs_one(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                else if (vectors == 2) outputs_two(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                else outputs_three(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
             }
+            first += vectors * LANES;
         }
-        first += vectors * LANES;
-    }
 }
 
 /* `taps` rows of the kernel's gradient by `vectors` times eight output channels, summed over one image. */
@@ -135,10 +135,10 @@ static void kernel_taps(int taps, int vectors, const float *input, int row, int 
     else switch (taps) { KERNEL_CASE(1, 3) KERNEL_CASE(2, 3) KERNEL_CASE(3, 3) KERNEL_CASE(4, 3) }
 }
 
-/* Add one image's share to the kernel's gradient, laid out as the packed kernel. Reads up to 28 bytes behind the last gradient. */
-static void kernel_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
-                            int out_height, int out_width, int out_channels, float *sums) {
-    int padded = round_up(out_channels), row = framed_width * channels, run = size * channels;
+/* Add the share of `out_height` by `out_width` pixels to the kernel's gradient. */
+static void kernel_gradient_of_part(const float *framed, int row, int channels, int size, const float *gradient, int gradient_row, int out_height,
+                                    int out_width, int out_channels, float *sums) {
+    int padded = round_up(out_channels), run = size * channels;
     for (int first = 0; first < padded;) {
         int vectors = (padded - first) / LANES;
         vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
@@ -154,6 +154,19 @@ static void kernel_gradient(const float *framed, int framed_width, int channels,
         }
         first += vectors * LANES;
     }
+}
+
+/* Add one image's share to the kernel's gradient, laid out as the packed kernel, a part of the image after another: all of the kernel meets
+ * it while it is in the nearest cache. Reads up to 28 bytes behind the last gradient. */
+static void kernel_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
+                            int out_height, int out_width, int out_channels, float *sums) {
+    int row = framed_width * channels, rows = out_height == 1 ? 1 : 1 + PIXELS_AT_ONCE / out_width;
+    int columns = out_height == 1 ? PIXELS_AT_ONCE : out_width;
+    for (int y = 0; y < out_height; y += rows)
+        for (int x = 0; x < out_width; x += columns)
+            kernel_gradient_of_part(framed + (size_t)y * row + (size_t)x * channels, row, channels, size,
+                                    gradient + (size_t)y * gradient_row + (size_t)x * out_channels, gradient_row, smaller(rows, out_height - y),
+                                    smaller(columns, out_width - x), out_channels, sums);
 }
 
 /* torch's (C_out, C_in, K, K) with channels last is (C_out, K, K, C_in); packed is (K, K, C_in, padded C_out). */
@@ -174,48 +187,50 @@ static void pack_turned(const float *kernel, float *packed, int channels, int ou
                 packed[((area - 1 - k) * out_channels + o) * padded + c] = kernel[(o * area + k) * channels + c];
 }
 
-/* Depthwise convolution: each channel by its own kernel. Packed kernels are (K, K, channels rounded up to eight, the rest zero); framed
- * images have room behind them, so the last vector of a pixel may read into the next pixel, whose part is thrown away. */
-INLINE void depthwise_block(const int pixels, const float *restrict input, int row, int channels, int size, const float *restrict kernel,
+/* Depthwise convolution: each channel by its own kernel. Packed kernels are (K, K, channels rounded up to eight, the rest zero). Framed
+ * images have room behind them: where channels are fewer than eight, a vector reads into the next pixel, whose part is thrown away. */
+INLINE void depthwise_block(const int pixels, const int size, const float *restrict input, int row, int channels, const float *restrict kernel,
                             int padded, float *restrict output, int rest) {
     vec sum[8];
 #pragma GCC unroll 8
     for (int m = 0; m < pixels; m++) sum[m] = splat(0.0f);
-    for (int ky = 0; ky < size; ky++)
+#pragma GCC unroll 3
+    for (int ky = 0; ky < size; ky++) {
+#pragma GCC unroll 3
         for (int kx = 0; kx < size; kx++) {
             vec w = load(kernel + (ky * size + kx) * padded);
             const float *from = input + (size_t)ky * row + kx * channels;
 #pragma GCC unroll 8
-            for (int m = 0; m < pixels; m++) sum[m] += load(from + m * channels) * w;
+            for (int m = 0; m < pixels; m++, from += channels) sum[m] += load(from) * w;
         }
+    }
 #pragma GCC unroll 8
     for (int m = 0; m < pixels; m++) store_some(output + m * channels, sum[m], rest);
 }
 
-#define DEPTHWISE_CASE(M) case M: depthwise_block(M, input, row, channels, size, kernel, padded, output, rest); break;
+#define DEPTHWISE_CASE(M) case M: depthwise_block(M, size, input, row, channels, kernel, padded, output, rest); break;
 
-static void depthwise_outputs(int pixels, const float *input, int row, int channels, int size, const float *kernel, int padded,
-                              float *output, int rest) {
-    switch (pixels) {
-        DEPTHWISE_CASE(1) DEPTHWISE_CASE(2) DEPTHWISE_CASE(3) DEPTHWISE_CASE(4)
-        DEPTHWISE_CASE(5) DEPTHWISE_CASE(6) DEPTHWISE_CASE(7) DEPTHWISE_CASE(8)
+/* A row of `width` outputs, eight channels of each; seven at once, which divide the usual widths of small images. */
+INLINE void depthwise_row(const int size, int width, const float *input, int row, int channels, const float *kernel, int padded, float *output,
+                          int rest) {
+    for (; width >= 7; width -= 7, input += 7 * channels, output += 7 * channels)
+        depthwise_block(7, size, input, row, channels, kernel, padded, output, rest);
+    switch (width) {
+        DEPTHWISE_CASE(1) DEPTHWISE_CASE(2) DEPTHWISE_CASE(3) DEPTHWISE_CASE(4) DEPTHWISE_CASE(5) DEPTHWISE_CASE(6)
     }
 }
 
 static void depthwise_framed(const float *framed, int framed_width, int channels, int size, const float *kernel, float *output,
                              int out_height, int out_width) {
-    int padded = round_up(channels), row = framed_width * channels, blocks = (out_width + 7) / 8;
+    int padded = round_up(channels), row = framed_width * channels;
     for (int y = 0; y < out_height; y++)
-        for (int first = 0; first < padded; first += LANES) {
+        for (int step = 0; step < padded; step += LANES) {
+            /* The last eight channels overlap the ones before where their number is no multiple of eight. */
+            int first = channels < LANES ? 0 : smaller(step, channels - LANES);
             const float *line = framed + (size_t)y * row + first;
             float *to = output + (size_t)y * out_width * channels + first;
-            int x = 0;
-            for (int block = 0; block < blocks; block++) {
-                int pixels = (out_width - x + blocks - block - 1) / (blocks - block);
-                depthwise_outputs(pixels, line + x * channels, row, channels, size, kernel + first, padded, to + x * channels,
-                                  channels - first);
-                x += pixels;
-            }
+            if (size == 3) depthwise_row(3, out_width, line, row, channels, kernel + first, padded, to, channels - first);
+            else depthwise_row(size, out_width, line, row, channels, kernel + first, padded, to, channels - first);
         }
 }
 

@@ -66,31 +66,70 @@ INLINE uvec bits_of_group(const Stage *s, int64_t at) { return random_bits(((uin
 
 #define PERIODS_AT_ONCE 64
 
+/* A pass takes one group of each period at a time, through a few periods: what belongs to its places stays in registers meanwhile. Behind
+ * the last whole period of an image there may be a part of one more. */
+static int64_t whole_periods(const Stage *s, int64_t first) {
+    int64_t whole = s->total / s->period - first;
+    return whole < PERIODS_AT_ONCE ? whole : PERIODS_AT_ONCE;
+}
+#define EACH_GROUP(BEGIN, GROUPS, END) \
+    for (int64_t first = 0; first * s->period < s->total; first += PERIODS_AT_ONCE) { \
+        const int64_t whole = whole_periods(s, first), behind = whole < PERIODS_AT_ONCE ? s->total % s->period : 0; \
+        BEGIN \
+        for (int j = 0; j < s->period; j += GROUP) { \
+            const int64_t at = first * s->period + j, left = behind - j; \
+            GROUPS \
+        } \
+        END \
+    }
+
+#define EACH_PLACE(GROUPS) do { \
+    for (int64_t first = 0; first + s->period <= s->total; first += s->period) \
+        for (int j = 0; j < s->period; j += GROUP) { const int64_t at = first + j, whole = 1, left = 0; GROUPS } \
+    for (int j = 0; j < s->total % s->period; j += GROUP) { \
+        const int64_t at = s->total / s->period * s->period + j, whole = 0, left = s->total % s->period - j; GROUPS } \
+    } while (0);
+
+/* Sums and sums of squares of one group's places. */
+INLINE void forward_sums_of_group(const Stage *s, const int relu_first, const float *input, int64_t whole, int64_t left, const float *pivot,
+                                  float *sums, float *squares) {
+    vec sum[4], square[4], from[4];
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        sum[q] = square[q] = splat(0.0f);
+        from[q] = load(pivot + q * LANES);
+    }
+    for (; whole > 0; whole--, input += s->period)
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            vec x = load(input + q * LANES);
+            x = (relu_first ? rectified(x) : x) - from[q];
+            sum[q] += x;
+            square[q] += x * x;
+        }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        if (left > q * LANES) {
+            vec x = load_some(input + q * LANES, left - q * LANES);
+            x = (relu_first ? rectified(x) : x) - load_some(pivot + q * LANES, left - q * LANES);
+            sum[q] += x;
+            square[q] += x * x;
+        }
+        store(sums + q * LANES, sum[q]);
+        store(squares + q * LANES, square[q]);
+    }
+}
+
 /* First pass: each channel's sum and sum of squares over an image. Float sums are taken of the distance to `pivot`, the image's first
  * pixel repeated over a period, so that a mean far from zero costs no digits; a few periods at a time, in double beyond. */
-INLINE void forward_sums(const Stage *s, const int relu_first, const float *input, int64_t periods, float *pivot, double *sums, double *squares) {
+INLINE void forward_sums(const Stage *s, const int relu_first, const float *input, float *pivot, double *sums, double *squares) {
     float sum[PERIOD_MAX], square[PERIOD_MAX];
     double own[MAX_CHANNELS] = {0}, own_squares[MAX_CHANNELS] = {0};
     int channels = s->channels;
     for (int c = 0; c < channels; c++) pivot[c] = relu_first && input[c] < 0.0f ? 0.0f : input[c];
     for (int place = channels; place < s->period; place += channels) memcpy(pivot + place, pivot, sizeof(float) * (size_t)channels);
-    for (int64_t first = 0; first < periods; first += PERIODS_AT_ONCE) {
-        int64_t last = first + PERIODS_AT_ONCE < periods ? first + PERIODS_AT_ONCE : periods;
-        memset(sum, 0, sizeof(float) * s->period);
-        memset(square, 0, sizeof(float) * s->period);
-        for (int64_t p = first; p < last; p++) {
-            const float *x = input + p * s->period;
-            int64_t left = s->total - p * s->period;
-            for (int j = 0; j < s->period; j += LANES) {
-                vec v = left >= s->period ? load(x + j) : load_some(x + j, left - j);
-                if (relu_first) v = rectified(v);
-                v -= left >= s->period ? load(pivot + j) : load_some(pivot + j, left - j);
-                store(sum + j, load(sum + j) + v);
-                store(square + j, load(square + j) + v * v);
-            }
-        }
-        gather(sum, square, own, own_squares, channels, s->period);
-    }
+    EACH_GROUP(, forward_sums_of_group(s, relu_first, input + at, whole, left, pivot + j, sum + j, square + j);,
+               gather(sum, square, own, own_squares, channels, s->period);)
     double pixels = (double)(s->total / channels);
     for (int c = 0; c < channels; c++) {
         double from = pivot[c];
@@ -99,32 +138,46 @@ INLINE void forward_sums(const Stage *s, const int relu_first, const float *inpu
     }
 }
 
-INLINE void forward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const int whole, const float *input,
-                          float *output, int64_t at, const float *scale, const float *shift) {
+INLINE vec forward_of(const Stage *s, const int relu_first, const int activation, const int dropout, vec x, vec scale, vec shift, uvec bits,
+                      const int q) {
+    if (relu_first) x = rectified(x);
+    x = x * scale + shift;
+    if (activation == RELU) x = rectified(x);
+    if (activation == SILU) x *= sigmoid(x);
+    if (dropout) x *= dropout_factors(s, bits, q);
+    return x;
+}
+
+INLINE void forward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input, float *output,
+                          int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift) {
+    vec scales[4], shifts[4];
     uvec bits = {0};
-    if (dropout) bits = bits_of_group(s, at);
 #pragma GCC unroll 4
     for (int q = 0; q < 4; q++) {
-        int64_t left = whole ? LANES : s->total - at - q * LANES;
-        vec x = whole ? load(input + at + q * LANES) : load_some(input + at + q * LANES, left);
-        if (relu_first) x = rectified(x);
-        x = x * load(scale + q * LANES) + load(shift + q * LANES);
-        if (activation == RELU) x = rectified(x);
-        if (activation == SILU) x *= sigmoid(x);
-        if (dropout) x *= dropout_factors(s, bits, q);
-        if (whole) store(output + at + q * LANES, x);
-        else store_some(output + at + q * LANES, x, left < LANES ? (int)left : LANES);
+        scales[q] = load(scale + q * LANES);
+        shifts[q] = load(shift + q * LANES);
     }
+    for (; whole > 0; whole--, at += s->period) {
+        if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            vec x = load(input + at + q * LANES);
+            store(output + at + q * LANES, forward_of(s, relu_first, activation, dropout, x, scales[q], shifts[q], bits, q));
+        }
+    }
+    if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++)
+        if (left > q * LANES) {
+            vec x = load_some(input + at + q * LANES, left - q * LANES);
+            x = forward_of(s, relu_first, activation, dropout, x, scales[q], shifts[q], bits, q);
+            store_some(output + at + q * LANES, x, left - q * LANES);
+        }
 }
 
 INLINE void forward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input, float *output,
-                           int64_t from, int64_t to, const float *scale, const float *shift) {
-    for (int64_t p = from; p < to; p++)
-        for (int j = 0; j < s->period; j += GROUP) {
-            int64_t at = p * s->period + j;
-            if (at + GROUP <= s->total) forward_group(s, relu_first, activation, dropout, 1, input, output, at, scale + j, shift + j);
-            else forward_group(s, relu_first, activation, dropout, 0, input, output, at, scale + j, shift + j);
-        }
+                           const float *scale, const float *shift) {
+    EACH_PLACE(forward_group(s, relu_first, activation, dropout, input, output, at, whole, left, scale + j, shift + j);)
 }
 
 #define SPECIAL_CASE(F, FIRST, ACTIVATION, DROPOUT, ...) \
@@ -136,13 +189,13 @@ INLINE void forward_values(const Stage *s, const int relu_first, const int activ
 #define SPECIAL(F, ...) do { \
     SPECIAL_CASES(F, NONE, __VA_ARGS__) SPECIAL_CASES(F, RELU, __VA_ARGS__) SPECIAL_CASES(F, SILU, __VA_ARGS__) } while (0)
 
-static void values_of(const Stage *s, const float *input, float *output, int64_t from, int64_t to, const float *scale, const float *shift) {
-    SPECIAL(forward_values, input, output, from, to, scale, shift);
+static void values_of(const Stage *s, const float *input, float *output, const float *scale, const float *shift) {
+    SPECIAL(forward_values, input, output, scale, shift);
 }
-static void sums_of(const Stage *s, const float *input, int64_t periods, double *sums, double *squares) {
+static void sums_of(const Stage *s, const float *input, double *sums, double *squares) {
     float pivot[PERIOD_MAX];
-    if (s->relu_first) forward_sums(s, 1, input, periods, pivot, sums, squares);
-    else forward_sums(s, 0, input, periods, pivot, sums, squares);
+    if (s->relu_first) forward_sums(s, 1, input, pivot, sums, squares);
+    else forward_sums(s, 0, input, pivot, sums, squares);
 }
 
 static Stage stage_of(int64_t pixels, int channels, int relu_first, int activation, int threshold, uint64_t key) {
@@ -161,63 +214,91 @@ INLINE vec gradient_of_norm(const Stage *s, const int activation, const int drop
     return gradient * part * (splat(1.0f) + y * (splat(1.0f) - part));
 }
 
-INLINE void backward_sums(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
-                          const float *gradient, int64_t from, int64_t to, const float *scale, const float *shift, const float *mean,
-                          double *sums, double *products) {
-    float sum[PERIOD_MAX], product[PERIOD_MAX];
-    for (int64_t first = from; first < to; first += PERIODS_AT_ONCE) {
-        int64_t last = first + PERIODS_AT_ONCE < to ? first + PERIODS_AT_ONCE : to;
-        memset(sum, 0, sizeof(float) * s->period);
-        memset(product, 0, sizeof(float) * s->period);
-        for (int64_t p = first; p < last; p++)
-            for (int j = 0; j < s->period; j += GROUP) {
-                int64_t at = p * s->period + j;
-                uvec bits = {0};
-                if (dropout) bits = bits_of_group(s, at);
+INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
+                                   const float *gradient, int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift,
+                                   const float *mean, float *sums, float *products) {
+    vec sum[4], product[4];
+    uvec bits = {0};
 #pragma GCC unroll 4
-                for (int q = 0; q < 4; q++) {
-                    int k = j + q * LANES;
-                    int64_t left = s->total - at - q * LANES;
-                    vec x = load_some(input + at + q * LANES, left), g = load_some(gradient + at + q * LANES, left);
-                    if (relu_first) x = rectified(x);
-                    g = gradient_of_norm(s, activation, dropout, x, g, load(scale + k), load(shift + k), bits, q);
-                    store(sum + k, load(sum + k) + g);
-                    store(product + k, load(product + k) + g * (x - load(mean + k)));
-                }
-            }
-        gather(sum, product, sums, products, s->channels, s->period);
+    for (int q = 0; q < 4; q++) sum[q] = product[q] = splat(0.0f);
+    for (; whole > 0; whole--, at += s->period) {
+        if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            vec x = load(input + at + q * LANES), g = load(gradient + at + q * LANES);
+            if (relu_first) x = rectified(x);
+            g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
+            sum[q] += g;
+            product[q] += g * (x - load(mean + q * LANES));
+        }
+    }
+    if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        if (left > q * LANES) {
+            vec x = load_some(input + at + q * LANES, left - q * LANES), g = load_some(gradient + at + q * LANES, left - q * LANES);
+            if (relu_first) x = rectified(x);
+            g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
+            sum[q] += g;
+            product[q] += g * (x - load(mean + q * LANES));
+        }
+        store(sums + q * LANES, sum[q]);
+        store(products + q * LANES, product[q]);
     }
 }
 
-INLINE void backward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
-                            const float *gradient, float *output, int64_t from, int64_t to, const float *scale, const float *shift,
-                            const float *slope, const float *offset) {
-    for (int64_t p = from; p < to; p++)
-        for (int j = 0; j < s->period; j += GROUP) {
-            int64_t at = p * s->period + j;
-            uvec bits = {0};
-            if (dropout) bits = bits_of_group(s, at);
+INLINE void backward_sums(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
+                          const float *gradient, const float *scale, const float *shift, const float *mean, double *sums, double *products) {
+    float sum[PERIOD_MAX], product[PERIOD_MAX];
+    EACH_GROUP(, backward_sums_of_group(s, relu_first, activation, dropout, input, gradient, at, whole, left, scale + j, shift + j, mean + j,
+                                        sum + j, product + j);,
+               gather(sum, product, sums, products, s->channels, s->period);)
+}
+
+INLINE vec backward_of(const Stage *s, const int relu_first, const int activation, const int dropout, vec raw, vec g, const float *scale,
+                       const float *shift, const float *slope, const float *offset, uvec bits, const int q) {
+    vec x = relu_first ? rectified(raw) : raw;
+    g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
+    g = g * load(scale + q * LANES) + x * load(slope + q * LANES) + load(offset + q * LANES);
+    return relu_first ? where_positive(raw, g) : g;
+}
+
+INLINE void backward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
+                           const float *gradient, float *output, int64_t at, int64_t whole, int64_t left, const float *scale,
+                           const float *shift, const float *slope, const float *offset) {
+    uvec bits = {0};
+    for (; whole > 0; whole--, at += s->period) {
+        if (dropout) bits = bits_of_group(s, at);
 #pragma GCC unroll 4
-            for (int q = 0; q < 4; q++) {
-                int k = j + q * LANES;
-                int64_t left = s->total - at - q * LANES;
-                vec raw = load_some(input + at + q * LANES, left), x = relu_first ? rectified(raw) : raw;
-                vec g = load_some(gradient + at + q * LANES, left);
-                g = gradient_of_norm(s, activation, dropout, x, g, load(scale + k), load(shift + k), bits, q);
-                g = g * load(scale + k) + x * load(slope + k) + load(offset + k);
-                if (relu_first) g = where_positive(raw, g);
-                store_some(output + at + q * LANES, g, left < LANES ? (int)left : LANES);
-            }
+        for (int q = 0; q < 4; q++) {
+            vec raw = load(input + at + q * LANES), g = load(gradient + at + q * LANES);
+            store(output + at + q * LANES, backward_of(s, relu_first, activation, dropout, raw, g, scale, shift, slope, offset, bits, q));
+        }
+    }
+    if (dropout) bits = bits_of_group(s, at);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++)
+        if (left > q * LANES) {
+            vec raw = load_some(input + at + q * LANES, left - q * LANES), g = load_some(gradient + at + q * LANES, left - q * LANES);
+            g = backward_of(s, relu_first, activation, dropout, raw, g, scale, shift, slope, offset, bits, q);
+            store_some(output + at + q * LANES, g, left - q * LANES);
         }
 }
 
-static void gradient_sums(const Stage *s, const float *input, const float *gradient, int64_t from, int64_t to, const float *scale,
-                          const float *shift, const float *mean, double *sums, double *products) {
-    SPECIAL(backward_sums, input, gradient, from, to, scale, shift, mean, sums, products);
+INLINE void backward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
+                            const float *gradient, float *output, const float *scale, const float *shift, const float *slope,
+                            const float *offset) {
+    EACH_PLACE(backward_group(s, relu_first, activation, dropout, input, gradient, output, at, whole, left, scale + j, shift + j, slope + j,
+                              offset + j);)
 }
-static void gradient_values(const Stage *s, const float *input, const float *gradient, float *output, int64_t from, int64_t to,
-                            const float *scale, const float *shift, const float *slope, const float *offset) {
-    SPECIAL(backward_values, input, gradient, output, from, to, scale, shift, slope, offset);
+
+static void gradient_sums(const Stage *s, const float *input, const float *gradient, const float *scale, const float *shift,
+                          const float *mean, double *sums, double *products) {
+    SPECIAL(backward_sums, input, gradient, scale, shift, mean, sums, products);
+}
+static void gradient_values(const Stage *s, const float *input, const float *gradient, float *output, const float *scale, const float *shift,
+                            const float *slope, const float *offset) {
+    SPECIAL(backward_values, input, gradient, output, scale, shift, slope, offset);
 }
 
 #endif

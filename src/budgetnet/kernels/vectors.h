@@ -25,7 +25,7 @@ INLINE vec load_from(const float *p, ivec at) {
     return (vec){p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]], p[at[7]]};
 }
 
-INLINE void store_some(float *p, vec v, int count) {
+INLINE void store_some(float *p, vec v, int64_t count) {
     if (count >= LANES) { store(p, v); return; }
     for (int i = 0; i < count; i++) p[i] = v[i];
 }
