@@ -23,6 +23,7 @@ enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT, AVERAGING }
 /* What Python says of a link; program.py has the same fields. */
 typedef struct {
     int32_t kind, height, width, channels, out_channels, size, pad, relu_first, activation, threshold;
+    int32_t passing; /* of a stage: its output is not kept, but made again on the way back */
     float epsilon, momentum, correction;
     uint64_t key;
     const float *input;
@@ -41,7 +42,8 @@ typedef struct {
     float *packed;             /* of a convolution: its kernel, or the turned one on the way back */
     float *kernel_sums;        /* of a convolution, on the way back: (threads, kernel_size) */
     size_t kernel_size;
-    size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory */
+    size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory; of a passing one: where its output is */
+    int passed;                /* whether the link before is a passing one */
     Stage stage;
     float *over[5];            /* of a stage: scale, shift, mean, slope and offset, repeated over a period */
     double *sums;              /* of a stage and a shift: (threads, 2, channels) */
@@ -136,10 +138,15 @@ static Stage stage_of_image(const Step *s, int64_t n) {
     return own;
 }
 
+/* Image `n` before a link. */
+static const float *input_of(const Step *s, int64_t n, const float *frames) {
+    return s->passed ? frames + s[-1].frame : s->link->input + n * s->numbers;
+}
+
 static void image_forward(const Step *s, int64_t n, float *frames) {
     const Link *l = s->link;
-    const float *image = l->input + n * s->numbers;
-    float *output = l->output + n * s->out_numbers, *framed = frames + s->frame;
+    const float *image = input_of(s, n, frames);
+    float *framed = frames + s->frame, *output = l->passing ? framed : l->output + n * s->out_numbers;
     switch (l->kind) {
         case CONVOLUTION:
             if (l->pad) frame(image, framed, s->height, s->width, l->channels, l->pad);
@@ -204,11 +211,18 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
     Step *steps = calloc(length, sizeof(Step));
     if (!steps) return NULL;
     Room room = {NULL, 0};
+    size_t passing = 0; /* Numbers of the largest output that is not kept: one is needed at a time. */
+    for (int i = 0; i < length; i++) {
+        measure(steps + i, links + i);
+        steps[i].frame = scratch;
+        size_t numbers = framed_numbers(steps[i].height, steps[i].width, links[i].channels, 0);
+        if (links[i].passing && numbers > passing) passing = numbers;
+        steps[i].passed = i && links[i - 1].passing;
+    }
     for (int pass = 0; pass < 2; pass++) {
-        size_t size = scratch;
+        size_t size = scratch + passing;
         room.used = 0;
         for (int i = 0; i < length; i++) {
-            if (!pass) measure(steps + i, links + i);
             lay_out(&room, steps + i, &size, threads, back);
         }
         *frames_size = (size + 15) / 16 * 16;
@@ -265,7 +279,7 @@ int chain_forward(const Link *links, int length, int count, int threads) {
 /* The gradient of image `n` before a link, from the one behind it; `target` may be NULL. */
 static void image_backward(const Step *s, int64_t n, int last, const float *gradient, float *target, float *frames, int thread) {
     const Link *l = s->link;
-    const float *image = l->input + n * s->numbers;
+    const float *image = input_of(s, n, frames);
     float *framed = frames + s->frame, *behind = frames + s->back_frame;
     const float *back = gradient, *inner = gradient;
     int width = s->width, back_width = s->out_width;
@@ -361,6 +375,7 @@ static const float *links_backward(const Step *steps, int top, int below, int64_
         const Step *s = steps + i;
         float *target = at == frames ? frames + largest : frames;
         if (i == below + 1) target = landing ? landing + n * s->numbers : NULL;
+        if (s->passed) image_forward(s - 1, n, frames);
         /* Kernels read up to seven numbers behind a gradient. */
         int last = (uint64_t)(count - 1 - n) * s->out_numbers < LANES;
         image_backward(s, n, last, at, target, frames, part);

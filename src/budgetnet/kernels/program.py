@@ -30,7 +30,7 @@ CHANNELS_LAST = torch.channels_last
 ROW = numpy.dtype(
     [
         *((name, numpy.int32) for name in ("kind", "height", "width", "channels", "out_channels", "size", "pad")),
-        *((name, numpy.int32) for name in ("relu_first", "activation", "threshold")),
+        *((name, numpy.int32) for name in ("relu_first", "activation", "threshold", "passing")),
         *((name, numpy.float32) for name in ("epsilon", "momentum", "correction")),
         ("key", numpy.uint64),
         *((name, numpy.uintp) for name in ("input", "output", "weight", "bias", "statistics")),
@@ -187,9 +187,13 @@ def _numbers(shape: Shape) -> int:
 
 
 def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> Rows:
-    """Return what the kernels are told of each link, but for its addresses."""
+    """Return what the kernels are told of each link, but for its addresses.
+
+    A stage's output is passing: made again from its input on the way back, which costs less than its way to memory and back and a third less
+    memory. But not where the next link changes it in place, or needs that of all images at once.
+    """
     rows = numpy.zeros(len(links), ROW)
-    for row, link, (shape, after) in zip(rows, links, pairwise(shapes), strict=True):
+    for row, link, following, (shape, after) in zip(rows, links, [*links[1:], None], pairwise(shapes), strict=True):
         row["kind"], (row["channels"], row["height"], row["width"]), row["out_channels"] = link.kind, shape, after[0]
         if isinstance(link, Convolution | DepthwiseConvolution):
             row["size"], row["pad"] = link.kernel.shape[2], link.padding
@@ -200,6 +204,7 @@ def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> Rows:
             row["threshold"], row["epsilon"], row["momentum"] = link.threshold, link.epsilon, link.momentum
             seen = count * shape[1] * shape[2]
             row["correction"] = seen / max(1, seen - 1) if link.unbiased else 1.0
+            row["passing"] = following is not None and not isinstance(following, Stage | Shift)
     return rows
 
 
@@ -210,7 +215,7 @@ def _lay_out(rows: Rows, links: Sequence[Link], shapes: list[Shape], count: int)
         if isinstance(link, Stage):
             row["statistics"], free = free, free + 16 * shape[0]
         row["input"] = at
-        if not isinstance(link, Shift):
+        if not isinstance(link, Shift) and not row["passing"]:
             at, kept, free = free, free, free + 4 * count * _numbers(after)
         row["output"] = at
     return kept  # without the last output, which has memory of its own
