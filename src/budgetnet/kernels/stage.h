@@ -72,23 +72,15 @@ static int64_t whole_periods(const Stage *s, int64_t first) {
     int64_t whole = s->total / s->period - first;
     return whole < PERIODS_AT_ONCE ? whole : PERIODS_AT_ONCE;
 }
-#define EACH_GROUP(BEGIN, GROUPS, END) \
+#define EACH_GROUP(GROUPS, END) \
     for (int64_t first = 0; first * s->period < s->total; first += PERIODS_AT_ONCE) { \
         const int64_t whole = whole_periods(s, first), behind = whole < PERIODS_AT_ONCE ? s->total % s->period : 0; \
-        BEGIN \
         for (int j = 0; j < s->period; j += GROUP) { \
             const int64_t at = first * s->period + j, left = behind - j; \
             GROUPS \
         } \
         END \
     }
-
-#define EACH_PLACE(GROUPS) do { \
-    for (int64_t first = 0; first + s->period <= s->total; first += s->period) \
-        for (int j = 0; j < s->period; j += GROUP) { const int64_t at = first + j, whole = 1, left = 0; GROUPS } \
-    for (int j = 0; j < s->total % s->period; j += GROUP) { \
-        const int64_t at = s->total / s->period * s->period + j, whole = 0, left = s->total % s->period - j; GROUPS } \
-    } while (0);
 
 /* Sums and sums of squares of one group's places. */
 INLINE void forward_sums_of_group(const Stage *s, const int relu_first, const float *input, int64_t whole, int64_t left, const float *pivot,
@@ -128,7 +120,7 @@ INLINE void forward_sums(const Stage *s, const int relu_first, const float *inpu
     int channels = s->channels;
     for (int c = 0; c < channels; c++) pivot[c] = relu_first && input[c] < 0.0f ? 0.0f : input[c];
     for (int place = channels; place < s->period; place += channels) memcpy(pivot + place, pivot, sizeof(float) * (size_t)channels);
-    EACH_GROUP(, forward_sums_of_group(s, relu_first, input + at, whole, left, pivot + j, sum + j, square + j);,
+    EACH_GROUP(forward_sums_of_group(s, relu_first, input + at, whole, left, pivot + j, sum + j, square + j);,
                gather(sum, square, own, own_squares, channels, s->period);)
     double pixels = (double)(s->total / channels);
     for (int c = 0; c < channels; c++) {
@@ -138,46 +130,36 @@ INLINE void forward_sums(const Stage *s, const int relu_first, const float *inpu
     }
 }
 
-INLINE vec forward_of(const Stage *s, const int relu_first, const int activation, const int dropout, vec x, vec scale, vec shift, uvec bits,
-                      const int q) {
-    if (relu_first) x = rectified(x);
-    x = x * scale + shift;
-    if (activation == RELU) x = rectified(x);
-    if (activation == SILU) x *= sigmoid(x);
-    if (dropout) x *= dropout_factors(s, bits, q);
-    return x;
-}
-
-INLINE void forward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input, float *output,
-                          int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift) {
-    vec scales[4], shifts[4];
+INLINE void forward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const int whole, const float *input,
+                          float *output, int64_t at, const float *scale, const float *shift) {
     uvec bits = {0};
-#pragma GCC unroll 4
-    for (int q = 0; q < 4; q++) {
-        scales[q] = load(scale + q * LANES);
-        shifts[q] = load(shift + q * LANES);
-    }
-    for (; whole > 0; whole--, at += s->period) {
-        if (dropout) bits = bits_of_group(s, at);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; q++) {
-            vec x = load(input + at + q * LANES);
-            store(output + at + q * LANES, forward_of(s, relu_first, activation, dropout, x, scales[q], shifts[q], bits, q));
-        }
-    }
     if (dropout) bits = bits_of_group(s, at);
 #pragma GCC unroll 4
-    for (int q = 0; q < 4; q++)
-        if (left > q * LANES) {
-            vec x = load_some(input + at + q * LANES, left - q * LANES);
-            x = forward_of(s, relu_first, activation, dropout, x, scales[q], shifts[q], bits, q);
-            store_some(output + at + q * LANES, x, left - q * LANES);
-        }
+    for (int q = 0; q < 4; q++) {
+        int64_t left = whole ? LANES : s->total - at - q * LANES;
+        vec x = load_some(input + at + q * LANES, left);
+        if (relu_first) x = rectified(x);
+        x = x * load(scale + q * LANES) + load(shift + q * LANES);
+        if (activation == RELU) x = rectified(x);
+        if (activation == SILU) x *= sigmoid(x);
+        if (dropout) x *= dropout_factors(s, bits, q);
+        store_some(output + at + q * LANES, x, left);
+    }
 }
+
+/* All groups in the order in which they lie in memory: one group through all periods, as for the sums, was slower where values are
+ * written. */
+#define EACH_VALUE(F, ...) \
+    for (int64_t first = 0; first < s->total; first += s->period) \
+        for (int j = 0; j < s->period; j += GROUP) { \
+            const int64_t at = first + j; \
+            if (at + GROUP <= s->total) F(s, relu_first, activation, dropout, 1, __VA_ARGS__); \
+            else F(s, relu_first, activation, dropout, 0, __VA_ARGS__); \
+        }
 
 INLINE void forward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input, float *output,
                            const float *scale, const float *shift) {
-    EACH_PLACE(forward_group(s, relu_first, activation, dropout, input, output, at, whole, left, scale + j, shift + j);)
+    EACH_VALUE(forward_group, input, output, at, scale + j, shift + j)
 }
 
 #define SPECIAL_CASE(F, FIRST, ACTIVATION, DROPOUT, ...) \
@@ -250,46 +232,31 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
 INLINE void backward_sums(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
                           const float *gradient, const float *scale, const float *shift, const float *mean, double *sums, double *products) {
     float sum[PERIOD_MAX], product[PERIOD_MAX];
-    EACH_GROUP(, backward_sums_of_group(s, relu_first, activation, dropout, input, gradient, at, whole, left, scale + j, shift + j, mean + j,
+    EACH_GROUP(backward_sums_of_group(s, relu_first, activation, dropout, input, gradient, at, whole, left, scale + j, shift + j, mean + j,
                                         sum + j, product + j);,
                gather(sum, product, sums, products, s->channels, s->period);)
 }
 
-INLINE vec backward_of(const Stage *s, const int relu_first, const int activation, const int dropout, vec raw, vec g, const float *scale,
-                       const float *shift, const float *slope, const float *offset, uvec bits, const int q) {
-    vec x = relu_first ? rectified(raw) : raw;
-    g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
-    g = g * load(scale + q * LANES) + x * load(slope + q * LANES) + load(offset + q * LANES);
-    return relu_first ? where_positive(raw, g) : g;
-}
-
-INLINE void backward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
-                           const float *gradient, float *output, int64_t at, int64_t whole, int64_t left, const float *scale,
-                           const float *shift, const float *slope, const float *offset) {
+INLINE void backward_group(const Stage *s, const int relu_first, const int activation, const int dropout, const int whole, const float *input,
+                           const float *gradient, float *output, int64_t at, const float *scale, const float *shift, const float *slope,
+                           const float *offset) {
     uvec bits = {0};
-    for (; whole > 0; whole--, at += s->period) {
-        if (dropout) bits = bits_of_group(s, at);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; q++) {
-            vec raw = load(input + at + q * LANES), g = load(gradient + at + q * LANES);
-            store(output + at + q * LANES, backward_of(s, relu_first, activation, dropout, raw, g, scale, shift, slope, offset, bits, q));
-        }
-    }
     if (dropout) bits = bits_of_group(s, at);
 #pragma GCC unroll 4
-    for (int q = 0; q < 4; q++)
-        if (left > q * LANES) {
-            vec raw = load_some(input + at + q * LANES, left - q * LANES), g = load_some(gradient + at + q * LANES, left - q * LANES);
-            g = backward_of(s, relu_first, activation, dropout, raw, g, scale, shift, slope, offset, bits, q);
-            store_some(output + at + q * LANES, g, left - q * LANES);
-        }
+    for (int q = 0; q < 4; q++) {
+        int64_t left = whole ? LANES : s->total - at - q * LANES;
+        vec raw = load_some(input + at + q * LANES, left), x = relu_first ? rectified(raw) : raw;
+        vec g = load_some(gradient + at + q * LANES, left), factor = load(scale + q * LANES);
+        g = gradient_of_norm(s, activation, dropout, x, g, factor, load(shift + q * LANES), bits, q);
+        g = g * factor + x * load(slope + q * LANES) + load(offset + q * LANES);
+        store_some(output + at + q * LANES, relu_first ? where_positive(raw, g) : g, left);
+    }
 }
 
 INLINE void backward_values(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
                             const float *gradient, float *output, const float *scale, const float *shift, const float *slope,
                             const float *offset) {
-    EACH_PLACE(backward_group(s, relu_first, activation, dropout, input, gradient, output, at, whole, left, scale + j, shift + j, slope + j,
-                              offset + j);)
+    EACH_VALUE(backward_group, input, gradient, output, at, scale + j, shift + j, slope + j, offset + j)
 }
 
 static void gradient_sums(const Stage *s, const float *input, const float *gradient, const float *scale, const float *shift,
