@@ -9,7 +9,7 @@
 
 #include "vectors.h"
 
-#define MAX_PIXELS 6
+#define MOST_AT_ONCE 10 /* Pixels or places of a kernel whose sums are in registers: this many of eight channels, six of sixteen. */
 #define SLACK 16 /* Numbers behind a frame that may be read, and are thrown away. */
 
 /* The inner part of a frame of zeros `pad` wide; the zeros are written once for all images that a thread frames in the same memory. */
@@ -23,34 +23,34 @@ static void frame(const float *image, float *framed, int height, int width, int 
  * the ones before (the same numbers twice cost less than a part of a vector); fewer than eight in all are stored one by one. */
 INLINE void outputs_block(const int pixels, const int vectors, const float *restrict input, int row, int channels, int size,
                           const float *restrict kernel, int kernel_step, float *restrict output, int out_channels, int rest) {
-    vec sum[MAX_PIXELS * 2][3];
-    int at[3];
-#pragma GCC unroll 3
+    vec sum[MOST_AT_ONCE][2];
+    int at[2];
+#pragma GCC unroll 2
     for (int n = 0; n < vectors; n++) at[n] = n < vectors - 1 || rest < LANES ? n * LANES : smaller(n * LANES, rest - LANES);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int m = 0; m < pixels; m++)
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int n = 0; n < vectors; n++) sum[m][n] = splat(0.0f);
     int run = size * channels;
     for (int ky = 0; ky < size; ky++) {
         const float *from = input + (size_t)ky * row;
         const float *weight = kernel + (size_t)ky * run * kernel_step;
         for (int t = 0; t < run; t++) {
-            vec w[3];
-#pragma GCC unroll 3
+            vec w[2];
+#pragma GCC unroll 2
             for (int n = 0; n < vectors; n++) w[n] = load(weight + at[n]);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
             for (int m = 0; m < pixels; m++) {
                 vec x = splat(from[m * channels + t]);
-#pragma GCC unroll 3
+#pragma GCC unroll 2
                 for (int n = 0; n < vectors; n++) sum[m][n] += x * w[n];
             }
             weight += kernel_step;
         }
     }
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int m = 0; m < pixels; m++)
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int n = 0; n < vectors; n++) store_some(output + m * out_channels + at[n], sum[m][n], rest - at[n]);
 }
 
@@ -64,11 +64,9 @@ INLINE void outputs_block(const int pixels, const int vectors, const float *rest
             outputs_block(MOST, V, input, row, channels, size, kernel, kernel_step, output, out_channels, rest); \
         switch (width) { __VA_ARGS__ } \
     }
-#define OUTPUTS_CASES(V) OUTPUTS_CASE(1, V) OUTPUTS_CASE(2, V) OUTPUTS_CASE(3, V)
-#define MORE_OUTPUTS_CASES(V) OUTPUTS_CASES(V) OUTPUTS_CASE(4, V) OUTPUTS_CASE(5, V)
-OUTPUTS_ROW(outputs_one, 10, 1, MORE_OUTPUTS_CASES(1) OUTPUTS_CASE(6, 1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1))
-OUTPUTS_ROW(outputs_two, 6, 2, MORE_OUTPUTS_CASES(2))
-OUTPUTS_ROW(outputs_three, 4, 3, OUTPUTS_CASES(3))
+#define OUTPUTS_CASES(V) OUTPUTS_CASE(1, V) OUTPUTS_CASE(2, V) OUTPUTS_CASE(3, V) OUTPUTS_CASE(4, V) OUTPUTS_CASE(5, V)
+OUTPUTS_ROW(outputs_one, 10, 1, OUTPUTS_CASES(1) OUTPUTS_CASE(6, 1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1))
+OUTPUTS_ROW(outputs_two, 6, 2, OUTPUTS_CASES(2))
 
 #define PIXELS_AT_ONCE 60 /* Of an image that is one row: what stays in the nearest cache, and all blocks divide. */
 
@@ -80,15 +78,14 @@ static void convolve_framed(const float *framed, int framed_width, int channels,
     for (int x = 0; x < out_width; x += together)
         for (int first = 0; first < padded;) {
             int vectors = (padded - first) / LANES;
-            /* Three vectors at once only where they are all that is left; two and two otherwise. */
-            vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
+            /* Not three: their sums leave too few registers, which was half as fast. */
+            vectors = smaller(vectors, 2);
             int width = smaller(together, out_width - x), rest = out_channels - first;
             for (int y = 0; y < out_height; y++) {
                 const float *input = framed + (size_t)y * row + (size_t)x * channels;
                 float *to = output + ((size_t)y * out_width + x) * out_channels + first;
                 if (vectors == 1) outputs_one(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                else if (vectors == 2) outputs_two(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                else outputs_three(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                else outputs_two(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
             }
             first += vectors * LANES;
         }
@@ -98,30 +95,30 @@ static void convolve_framed(const float *framed, int framed_width, int channels,
 INLINE void kernel_block(const int taps, const int vectors, const float *restrict input, int row, int channels,
                          const float *restrict gradient, int gradient_row, int out_channels, int out_height, int out_width,
                          float *restrict sums, int padded) {
-    vec sum[MAX_PIXELS * 2][3];
-#pragma GCC unroll 12
+    vec sum[MOST_AT_ONCE][2];
+#pragma GCC unroll 10
     for (int m = 0; m < taps; m++)
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int n = 0; n < vectors; n++) sum[m][n] = load(sums + m * padded + n * LANES);
     for (int y = 0; y < out_height; y++) {
         const float *x = input + (size_t)y * row, *g = gradient + (size_t)y * gradient_row;
         for (int pixel = 0; pixel < out_width; pixel++) {
-            vec d[3];
-#pragma GCC unroll 3
+            vec d[2];
+#pragma GCC unroll 2
             for (int n = 0; n < vectors; n++) d[n] = load(g + n * LANES);
-#pragma GCC unroll 12
+#pragma GCC unroll 10
             for (int m = 0; m < taps; m++) {
                 vec value = splat(x[m]);
-#pragma GCC unroll 3
+#pragma GCC unroll 2
                 for (int n = 0; n < vectors; n++) sum[m][n] += value * d[n];
             }
             x += channels;
             g += out_channels;
         }
     }
-#pragma GCC unroll 12
+#pragma GCC unroll 10
     for (int m = 0; m < taps; m++)
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int n = 0; n < vectors; n++) store(sums + m * padded + n * LANES, sum[m][n]);
 }
 
@@ -131,8 +128,7 @@ INLINE void kernel_block(const int taps, const int vectors, const float *restric
 static void kernel_taps(int taps, int vectors, const float *input, int row, int channels, const float *gradient, int gradient_row,
                         int out_channels, int out_height, int out_width, float *sums, int padded) {
     if (vectors == 1) switch (taps) { KERNEL_CASES(1) KERNEL_CASE(7, 1) KERNEL_CASE(8, 1) KERNEL_CASE(9, 1) KERNEL_CASE(10, 1) }
-    else if (vectors == 2) switch (taps) { KERNEL_CASES(2) }
-    else switch (taps) { KERNEL_CASE(1, 3) KERNEL_CASE(2, 3) KERNEL_CASE(3, 3) KERNEL_CASE(4, 3) }
+    else switch (taps) { KERNEL_CASES(2) }
 }
 
 /* Add the share of `out_height` by `out_width` pixels to the kernel's gradient. */
@@ -141,8 +137,8 @@ static void kernel_gradient_of_part(const float *framed, int row, int channels, 
     int padded = round_up(out_channels), run = size * channels;
     for (int first = 0; first < padded;) {
         int vectors = (padded - first) / LANES;
-        vectors = vectors == 3 ? 3 : vectors >= 2 ? 2 : 1;
-        int most = vectors == 1 ? 10 : vectors == 2 ? 6 : 4, blocks = (run + most - 1) / most;
+        vectors = smaller(vectors, 2);
+        int most = vectors == 1 ? 10 : 6, blocks = (run + most - 1) / most;
         for (int ky = 0; ky < size; ky++) {
             int t = 0;
             for (int block = 0; block < blocks; block++) {
@@ -265,19 +261,47 @@ INLINE void depthwise_taps(const int taps, const float *restrict input, int row,
     for (int m = 0; m < taps; m++) store(sums + m * padded, load(sums + m * padded) + sum[m][0] + sum[m][1]);
 }
 
+/* The gradient of a whole 3×3 kernel for eight channels, from each second pixel of a row. */
+INLINE void depthwise_nine(const int odd, const float *restrict input, int row, int channels, const float *restrict gradient, int gradient_row,
+                           int out_height, int out_width, float *restrict sums, int padded) {
+    vec sum[9];
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) sum[k] = splat(0.0f);
+    for (int y = 0; y < out_height; y++) {
+        const float *x = input + (size_t)y * row + odd * channels, *g = gradient + (size_t)y * gradient_row + odd * channels;
+        for (int pixel = odd; pixel < out_width; pixel += 2, x += 2 * channels, g += 2 * channels) {
+            vec d = load(g);
+#pragma GCC unroll 3
+            for (int ky = 0; ky < 3; ky++) {
+                sum[3 * ky] += load(x + ky * row) * d;
+                sum[3 * ky + 1] += load(x + ky * row + channels) * d;
+                sum[3 * ky + 2] += load(x + ky * row + 2 * channels) * d;
+            }
+        }
+    }
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) store(sums + k * padded, load(sums + k * padded) + sum[k]);
+}
+
 #define TAPS_CASE(M) case M: depthwise_taps(M, x, row, channels, g, gradient_row, out_height, out_width, to, padded); break;
 
 /* Add one image's share to the gradient of a depthwise kernel, laid out as the packed one. */
 static void depthwise_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
                                int out_height, int out_width, float *sums) {
     int padded = round_up(channels), row = framed_width * channels;
-    for (int first = 0; first < padded; first += LANES)
+    for (int first = 0; first < padded; first += LANES) {
+        if (size == 3) {
+            depthwise_nine(0, framed + first, row, channels, gradient + first, gradient_row, out_height, out_width, sums + first, padded);
+            depthwise_nine(1, framed + first, row, channels, gradient + first, gradient_row, out_height, out_width, sums + first, padded);
+            continue;
+        }
         for (int ky = 0; ky < size; ky++)
             for (int kx = 0; kx < size; kx += 5) {
                 const float *x = framed + (size_t)ky * row + (size_t)kx * channels + first, *g = gradient + first;
                 float *to = sums + (size_t)(ky * size + kx) * padded + first;
                 switch (smaller(5, size - kx)) { TAPS_CASE(1) TAPS_CASE(2) TAPS_CASE(3) TAPS_CASE(4) TAPS_CASE(5) }
             }
+    }
 }
 
 /* torch's (C, 1, K, K) as (K, K, padded C), turned by half a turn for the way back. */
