@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from budgetnet.errors import InputError
-from budgetnet.stats import compare, holm
+from budgetnet.stats import Difference, compare, holm
 from budgetnet.stats.sentences import p_in_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,12 @@ VARIANTS: dict[str, list[str]] = {
     "no averaging of weights": ["averaging=0"],
     "inverse-time schedule": ["schedule=inverse-time"],
     "batches of 128": ["batch=128"],
+    "no label smoothing": ["label_smoothing=0"],
+    "label smoothing of 0.1": ["label_smoothing=0.1"],
 }
+OTHER_LOSS = ("no label smoothing", "label smoothing of 0.1")
+"""Who learns towards other labels is not comparable by cross-entropy: these are judged by the share of wrong answers. Only where asked for."""
+USUAL = [variant for variant in VARIANTS if variant not in OTHER_LOSS]
 HEAD = f"""# What our levers are worth
 
 <!-- Written by scripts/ablate.py from records/ablations. -->
@@ -42,7 +47,8 @@ HEAD = f"""# What our levers are worth
 Each recipe of our own as it is, and with one lever taken away, everything else alike; trained on MNIST's training split but for its
 last {VALIDATION:,} images, and judged by these. The test split is not read. Differences are paired by seed; p-values are corrected by Holm's
 steps over all variants of a recipe. An accuracy over {VALIDATION:,} images has a standard error of 0.1 points for a single run, so the
-cross-entropy is what a choice should be made by.
+cross-entropy is what a choice should be made by; except for label smoothing, which changes what cross-entropy means: it is judged by wrong
+answers, in points.
 """
 
 
@@ -52,6 +58,14 @@ def main() -> None:
     parser.add_argument("recipe", nargs="?", help="a recipe of the zoo")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="FIELD=VALUE",
+        help="another form of the recipe; may be repeated",
+    )
     parser.add_argument(
         "--part", type=_part, default=(1, 1), metavar="K/N", help="only each N-th run, from the K-th on: for N processes at once"
     )
@@ -64,11 +78,11 @@ def main() -> None:
         parser.error("name a recipe, or ask for --page")
     if not options.page:
         part, parts = options.part
-        variants = [variant for variant in VARIANTS if variant == WHOLE or variant in (options.only or VARIANTS)]
+        variants = [variant for variant in VARIANTS if variant == WHOLE or variant in (options.only or USUAL)]
         wanted = [(variant, seed) for variant in variants for seed in range(options.seeds)]
         try:
             for variant, seed in wanted[part - 1 :: parts]:
-                _run(options.recipe, variant, seed, options.threads)
+                _run(options.recipe, options.settings, variant, seed, options.threads)
         except InputError as error:
             parser.exit(2, f"{error}\n")
     PAGE.write_text(page(), encoding="utf-8")
@@ -82,8 +96,8 @@ def _part(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def _run(name: str, variant: str, seed: int, threads: int) -> None:
-    path = KEPT / f"{name}.json"
+def _run(name: str, settings: list[str], variant: str, seed: int, threads: int) -> None:
+    path = KEPT / f"{'-'.join([name, *settings])}.json"
     if any(row["variant"] == variant and row["seed"] == seed for row in _rows(path)):
         return
     from budgetnet import datasets, train
@@ -92,22 +106,23 @@ def _run(name: str, variant: str, seed: int, threads: int) -> None:
     training, validation = whole.hold_out(VALIDATION)
     part = replace(whole, training=training, test=validation, notes=("the test part is the training split's last images",))
     with tempfile.TemporaryDirectory() as folder:
-        run = train(name, seed=seed, threads=threads, settings=VARIANTS[variant], out=Path(folder) / "run", dataset=part)
+        run = train(name, seed=seed, threads=threads, settings=settings + VARIANTS[variant], out=Path(folder) / "run", dataset=part)
         result = run.evaluation()
     row = {"variant": variant, "seed": seed, "accuracy": result["accuracy"], "loss": result["loss"]}
     print(row, file=sys.stderr, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not beside the file: the folder is committed.
     with FileLock(Path(tempfile.gettempdir()) / f"budgetnet-ablate-{os.getuid()}.lock"):
-        _add(path, row)
+        _add(path, row, name, settings)
 
 
-def _add(path: Path, row: dict[str, Any]) -> None:
+def _add(path: Path, row: dict[str, Any], name: str, settings: list[str]) -> None:
     rows = sorted([*_rows(path), row], key=lambda row: (list(VARIANTS).index(row["variant"]), row["seed"]))
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
-    name = path.stem
-    new = path.with_suffix(".new")
-    new.write_text(f'{{\n "recipe": "{name}",\n "validation": {VALIDATION},\n "runs": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    # Not `with_suffix`: a setting may have a point in it.
+    new = path.parent / f"{path.name}.new"
+    head = f' "recipe": "{name}",\n "settings": {json.dumps(settings)},\n "validation": {VALIDATION}'
+    new.write_text(f'{{\n{head},\n "runs": [\n{lines}\n ]\n}}\n', encoding="utf-8")
     new.replace(path)
 
 
@@ -121,34 +136,45 @@ def page() -> str:
 
 
 def _table(path: Path) -> str:
-    rows = _rows(path)
+    held = json.loads(path.read_text(encoding="utf-8"))
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in rows:
+    for row in held["runs"]:
         found.setdefault(row["variant"], {})[row["seed"]] = row
-    losses = {variant: {seed: row["loss"] for seed, row in runs.items()} for variant, runs in found.items()}
-    others = [variant for variant in losses if variant != WHOLE]
-    differences = {variant: compare(losses[variant], losses[WHOLE]) for variant in others}
+    others = [variant for variant in found if variant != WHOLE]
+    differences = {variant: _difference(variant, found[variant], found[WHOLE]) for variant in others}
     corrected = dict(zip(others, holm([differences[variant].p for variant in others]), strict=True))
+    form = "".join(f", {setting}" for setting in held["settings"])
     lines = [
-        f"## `{path.stem}`\n",
+        f"## `{held['recipe']}`{form}\n",
         "| variant | n | accuracy: mean | single runs | cross-entropy: mean | worse by | p |",
         "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
     ]
     for variant, runs in found.items():
         accuracies = [row["accuracy"] for row in runs.values()]
         single = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
-        against = "– | –"
-        if variant != WHOLE:
-            result, p = differences[variant], corrected[variant]
-            half = "" if result.interval is None else f" ± {(result.interval[1] - result.interval[0]) / 2:.4f}"
-            against = f"{result.difference:+.4f}{half} | {'–' if p is None else p_in_words(p)}"
-        lines.append(
-            f"| {variant} | {len(runs)} | **{fmean(accuracies):.3%}** | {single} | {fmean(losses[variant].values()):.4f} | {against} |"
-        )
-    only = "" if set(found) == set(VARIANTS) else "".join(f" --only '{variant}'" for variant in others)
-    return "\n".join(
-        [*lines, "", f"Again: `python scripts/ablate.py {path.stem} --seeds {max(map(len, found.values()))}{only}`", ""]
-    )
+        loss = fmean(row["loss"] for row in runs.values())
+        against = "– | –" if variant == WHOLE else _against(variant, differences[variant], corrected[variant])
+        lines.append(f"| {variant} | {len(runs)} | **{fmean(accuracies):.3%}** | {single} | {loss:.4f} | {against} |")
+    chosen = [f"--set {setting}" for setting in held["settings"]]
+    if set(found) != set(USUAL):
+        chosen += [f"--only '{variant}'" for variant in others]
+    again = " ".join(["python scripts/ablate.py", held["recipe"], "--seeds", str(max(map(len, found.values()))), *chosen])
+    return "\n".join([*lines, "", f"Again: `{again}`", ""])
+
+
+def _difference(variant: str, runs: dict[int, dict[str, Any]], whole: dict[int, dict[str, Any]]) -> Difference:
+    """How much worse `runs` are: in cross-entropy, or in points of wrong answers."""
+
+    def measured(rows: dict[int, dict[str, Any]]) -> dict[int, float]:
+        return {seed: 100 * (1 - row["accuracy"]) if variant in OTHER_LOSS else row["loss"] for seed, row in rows.items()}
+
+    return compare(measured(runs), measured(whole))
+
+
+def _against(variant: str, result: Difference, p: float | None) -> str:
+    digits, unit = (2, " points") if variant in OTHER_LOSS else (4, "")
+    half = "" if result.interval is None else f" ± {(result.interval[1] - result.interval[0]) / 2:.{digits}f}"
+    return f"{result.difference:+.{digits}f}{half}{unit} | {'–' if p is None else p_in_words(p)}"
 
 
 if __name__ == "__main__":

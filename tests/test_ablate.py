@@ -29,10 +29,27 @@ def test_every_variant_has_the_seeds_of_the_recipe_as_it_is(path: Path) -> None:
 def test_runs_are_added_in_the_order_of_variants_and_seeds(tmp_path: Path) -> None:
     path = tmp_path / "some.json"
     for variant, seed in [("no averaging of weights", 1), (ablate.WHOLE, 0), ("no averaging of weights", 0)]:
-        ablate._add(path, {"variant": variant, "seed": seed, "accuracy": 0.99, "loss": 0.02})
+        ablate._add(path, {"variant": variant, "seed": seed, "accuracy": 0.99, "loss": 0.02}, "some", [])
     assert [(row["variant"], row["seed"]) for row in rows(path)] == [
         (ablate.WHOLE, 0),
         ("no averaging of weights", 0),
         ("no averaging of weights", 1),
     ]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_label_smoothing_is_judged_by_wrong_answers_and_all_else_by_cross_entropy(tmp_path: Path) -> None:
+    path = tmp_path / "some-batch=32.json"
+    for variant, accuracy, loss in [
+        (ablate.WHOLE, 0.996, 0.1),
+        ("no label smoothing", 0.995, 0.02),
+        ("batches of 128", 0.995, 0.15),
+    ]:
+        for seed in range(3):
+            row = {"variant": variant, "seed": seed, "accuracy": accuracy + seed / 1e4, "loss": loss + seed / 1e4}
+            ablate._add(path, row, "some", ["batch=32"])
+    table = ablate._table(path)
+    assert "## `some`, batch=32" in table
+    assert "| no label smoothing | 3 | **99.510%** | 99.50%, 99.51%, 99.52% | 0.0201 | +0.10 ± 0.00 points |" in table
+    assert "| batches of 128 | 3 | **99.510%** | 99.50%, 99.51%, 99.52% | 0.1501 | +0.0500 ± 0.0000 |" in table
+    assert "`python scripts/ablate.py some --seeds 3 --set batch=32 --only 'batches of 128' --only 'no label smoothing'`" in table
