@@ -6,6 +6,7 @@ was stopped. Then `docs/LEVERS.md` is written anew of all that is kept; `--page`
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -96,8 +97,14 @@ def _part(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def _path(name: str, settings: list[str]) -> Path:
+    """Return where the runs of this form of a recipe are kept."""
+    form = f"-{hashlib.sha256(' '.join(settings).encode()).hexdigest()[:8]}" if settings else ""
+    return KEPT / f"{name}{form}.json"
+
+
 def _run(name: str, settings: list[str], variant: str, seed: int, threads: int) -> None:
-    path = KEPT / f"{'-'.join([name, *settings])}.json"
+    path = _path(name, settings)
     if any(row["variant"] == variant and row["seed"] == seed for row in _rows(path)):
         return
     from budgetnet import datasets, train
@@ -119,8 +126,7 @@ def _run(name: str, settings: list[str], variant: str, seed: int, threads: int) 
 def _add(path: Path, row: dict[str, Any], name: str, settings: list[str]) -> None:
     rows = sorted([*_rows(path), row], key=lambda row: (list(VARIANTS).index(row["variant"]), row["seed"]))
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
-    # Not `with_suffix`: a setting may have a point in it.
-    new = path.parent / f"{path.name}.new"
+    new = path.with_suffix(".new")
     head = f' "recipe": "{name}",\n "settings": {json.dumps(settings)},\n "validation": {VALIDATION}'
     new.write_text(f'{{\n{head},\n "runs": [\n{lines}\n ]\n}}\n', encoding="utf-8")
     new.replace(path)

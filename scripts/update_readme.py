@@ -6,6 +6,7 @@ Run it with `make readme`; a test fails when a part is stale.
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,20 @@ def own_text(records: list[dict[str, Any]]) -> str:
 
 def again_text(records: list[dict[str, Any]]) -> str:
     """Return which recipes had been frozen, and their test split read, before; nothing where none had."""
-    earlier = {record["name"] for record in read_records(ROOT / "records" / "earlier")}
-    names = [f"`{record['name']}`" for record in records if record["name"] in earlier]
-    if not names:
+    earlier = Counter(record["name"] for record in read_records(ROOT / "records" / "earlier"))
+    forms = {record["name"]: earlier[record["name"]] + 1 for record in records if record["name"] in earlier}
+    if not forms:
         return ""
+    names = [f"`{name}`" if form == 2 else f"`{name}` (its {ordinal(form)} form)" for name, form in forms.items()]
     return (
         f" {', '.join(names)}: frozen anew after the test split had been read for an earlier form, which is kept in `records/earlier/`; "
         "those readings had no part in the new choice."
     )
+
+
+def ordinal(number: int) -> str:
+    """Return `number` in words for a text."""
+    return {3: "third", 4: "fourth", 5: "fifth"}.get(number, f"{number}th")
 
 
 def benchmarks(folder: Path) -> str:
