@@ -93,6 +93,7 @@ def own(name: str, build: Callable[..., Network], **settings: Any) -> Entry:
 
 VERY_LIGHT = Augmentation(rotation=5, scale=0.06, shear=0.05, shift=0.7, elastic=0.3, last_plain=1)
 LIGHT = Augmentation(rotation=9, scale=0.1, shear=0.08, shift=1.8, elastic=0.8, last_plain=3)
+STRONG = Augmentation(rotation=13.5, scale=0.15, shear=0.12, shift=2.7, elastic=1.2, last_plain=3)
 
 ENTRIES = {
     "accurate": own(
@@ -100,11 +101,13 @@ ENTRIES = {
         accurate,
         rate=0.02,
         weight_decay=0.01,
-        augmentation=LIGHT,
+        label_smoothing=0.1,
+        augmentation=STRONG,
         strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
-        "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent a little, but for the "
-        "last three epochs, which see them as they are. AdamW, one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running "
-        "average of the weights is what is handed in.",
+        "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent, but for the "
+        "last three epochs, which see them as they are. Labels are smoothed by 0.1, so that answers settle near 0.91 instead of 1: losses are "
+        "high and not comparable, accuracy gains. AdamW, one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average "
+        "of the weights is what is handed in.",
     ),
     "small": own(
         "small",
