@@ -163,7 +163,7 @@ def _table(path: Path) -> str:
         lines.append(f"| {variant} | {len(runs)} | **{fmean(accuracies):.3%}** | {single} | {loss:.4f} | {against} |")
     chosen = [f"--set {setting}" for setting in held["settings"]]
     if set(found) != set(USUAL):
-        chosen += [f"--only '{variant}'" for variant in others]
+        chosen += [f"--only '{variant}'" for variant in others or [WHOLE]]
     again = " ".join(["python scripts/ablate.py", held["recipe"], "--seeds", str(max(map(len, found.values()))), *chosen])
     return "\n".join([*lines, "", f"Again: `{again}`", ""])
 
