@@ -32,8 +32,10 @@ CONVOLUTIONS = [
     (2, 16, 10, 4, 4, 0),
     (1, 5, 1, 3, 3, 0),
     (2, 12, 17, 23, 2, 1),
+    (2, 5, 52, 9, 1, 0),
+    (2, 20, 9, 9, 1, 0),
 ]
-"""Channels below, at and above a vector, kernels of one to five, with and without padding, an output of one pixel."""
+"""Channels below, at and above a vector, kernels of one to five, with and without padding, an output of one pixel; long rows."""
 
 
 def images(*shape: int, seed: int = 0) -> Tensor:
@@ -135,6 +137,43 @@ def test_max_pooling_is_torchs_with_ties(channels: int, side: int, size: int) ->
     batch = F.relu(images(3, channels, side, side))
     measured = gradients(lambda x: kernels.chain(x, [kernels.MaxPooling(size)]), batch)
     close(measured, gradients(lambda x: F.max_pool2d(x, size), batch.double()))
+
+
+def followers(w: Tensor) -> dict[str, tuple[kernels.Link, Callable[[Tensor], Tensor]]]:
+    """What may stand behind a stage, whose output is not kept for some of them: as a link and as torch has it; `w` is (C, C, 3, 3)."""
+    bias, depthwise = w[:, 0, 0, 0].contiguous(), w[:, :1].contiguous()
+    return {
+        "pooling": (kernels.MaxPooling(2), lambda x: F.max_pool2d(x, 2)),
+        "averaging": (kernels.Averaging(), lambda x: x.mean((2, 3))),
+        "rectification": (kernels.Rectification(), F.relu),
+        "shift": (kernels.Shift(bias), lambda x: x + bias[:, None, None]),
+        "stage": (kernels.Stage(None, None, 1e-3), lambda x: F.batch_norm(x, None, None, training=True, eps=1e-3)),
+        "depthwise": (kernels.DepthwiseConvolution(depthwise, 1), lambda x: F.conv2d(x, depthwise, padding=1, groups=len(w))),
+        "framed": (kernels.Convolution(w, 1), lambda x: F.conv2d(x, w, padding=1)),
+        "unframed": (kernels.Convolution(w, 0), lambda x: F.conv2d(x, w)),
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("follower", followers(torch.ones(1, 1, 3, 3)))
+@pytest.mark.parametrize("threads", [1, 7])
+@pytest.mark.parametrize("threshold", [0, 51])
+@pytest.mark.parametrize("before", [False, True], ids=["first", "behind a convolution"])
+def test_a_stage_is_torchs_whatever_follows(follower: str, threads: int, threshold: int, before: bool) -> None:
+    batch, kernel, key = images(5, 10, 6, 9), images(10, 10, 3, 3, seed=1), 77
+    factors = mask(batch.shape, threshold, key).double()
+
+    def chained(x: Tensor, w: Tensor) -> Tensor:
+        stage = kernels.Stage(None, None, 1e-3, activation="silu", threshold=threshold, key=key)
+        return kernels.chain(x, [*([kernels.Convolution(w, 1)] if before else []), stage, followers(w)[follower][0]])
+
+    def exact(x: Tensor, w: Tensor) -> Tensor:
+        x = F.conv2d(x, w, padding=1) if before else x
+        return followers(w)[follower][1](F.silu(F.batch_norm(x, None, None, training=True, eps=1e-3)) * factors)
+
+    with on_threads(threads):
+        measured = gradients(chained, batch, kernel)
+    close(measured, gradients(exact, batch.double(), kernel.double()))
 
 
 @needs_compiler

@@ -5,7 +5,8 @@
  * What it costs: see benchmarks/. Where it comes from: links.py says what each link equals, program.py fills them in; the loops are in the headers.
  * Every sum has a fixed order for the number of threads that was asked for, so runs repeat bit for bit, also where fewer are given.
  *
- * Layout: images (N, H, W, C), each link's input and output contiguous. A batch has as many contiguous parts as threads are asked for.
+ * Layout: images (N, H, W, C), each link's input and output contiguous; a passing link's output is one image in its thread's memory. A
+ * batch has as many contiguous parts as threads are asked for.
  */
 #include <math.h>
 #include <omp.h>
@@ -222,9 +223,7 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
     for (int pass = 0; pass < 2; pass++) {
         size_t size = scratch + passing;
         room.used = 0;
-        for (int i = 0; i < length; i++) {
-            lay_out(&room, steps + i, &size, threads, back);
-        }
+        for (int i = 0; i < length; i++) lay_out(&room, steps + i, &size, threads, back);
         *frames_size = (size + 15) / 16 * 16;
         *frames = take_zeros(&room, sizeof(float) * *frames_size * threads);
         if (pass) return steps;
@@ -375,7 +374,7 @@ static const float *links_backward(const Step *steps, int top, int below, int64_
         const Step *s = steps + i;
         float *target = at == frames ? frames + largest : frames;
         if (i == below + 1) target = landing ? landing + n * s->numbers : NULL;
-        if (s->passed) image_forward(s - 1, n, frames);
+        if (s->passed && s->link->kind != AVERAGING) image_forward(s - 1, n, frames); /* The mean's way back needs no input. */
         /* Kernels read up to seven numbers behind a gradient. */
         int last = (uint64_t)(count - 1 - n) * s->out_numbers < LANES;
         image_backward(s, n, last, at, target, frames, part);

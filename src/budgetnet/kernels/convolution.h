@@ -68,7 +68,8 @@ INLINE void outputs_block(const int pixels, const int vectors, const float *rest
 OUTPUTS_ROW(outputs_one, 10, 1, OUTPUTS_CASES(1) OUTPUTS_CASE(6, 1) OUTPUTS_CASE(7, 1) OUTPUTS_CASE(8, 1) OUTPUTS_CASE(9, 1))
 OUTPUTS_ROW(outputs_two, 6, 2, OUTPUTS_CASES(2))
 
-#define PIXELS_AT_ONCE 60 /* Of an image that is one row: what stays in the nearest cache, and all blocks divide. */
+/* About as many as stay in the nearest cache, for outputs of an image that is one row and for gradients; all blocks divide it. */
+#define PIXELS_AT_ONCE 60
 
 /* Outputs of one framed image: every row in blocks, as many channels at once as registers hold. */
 static void convolve_framed(const float *framed, int framed_width, int channels, int size, const float *kernel, float *output,
@@ -80,12 +81,14 @@ static void convolve_framed(const float *framed, int framed_width, int channels,
             int vectors = (padded - first) / LANES;
             /* Not three: their sums leave too few registers, which was half as fast. */
             vectors = smaller(vectors, 2);
-            int width = smaller(together, out_width - x), rest = out_channels - first;
+            /* As in a block, the last eight overlap the ones before. */
+            int from = first && out_channels - first < LANES ? out_channels - LANES : first, rest = out_channels - from;
+            int width = smaller(together, out_width - x);
             for (int y = 0; y < out_height; y++) {
                 const float *input = framed + (size_t)y * row + (size_t)x * channels;
-                float *to = output + ((size_t)y * out_width + x) * out_channels + first;
-                if (vectors == 1) outputs_one(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
-                else outputs_two(width, input, row, channels, size, kernel + first, padded, to, out_channels, rest);
+                float *to = output + ((size_t)y * out_width + x) * out_channels + from;
+                if (vectors == 1) outputs_one(width, input, row, channels, size, kernel + from, padded, to, out_channels, rest);
+                else outputs_two(width, input, row, channels, size, kernel + from, padded, to, out_channels, rest);
             }
             first += vectors * LANES;
         }

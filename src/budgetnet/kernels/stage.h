@@ -1,4 +1,5 @@
-/* ReLU, BatchNormalization by the batch, ReLU or SiLU, dropout: the elementwise passes over one image, two forward and two back.
+/* ReLU, BatchNormalization by the batch, ReLU or SiLU, dropout: the elementwise passes over one image, two forward and two back;
+ * the second one forward is made again on the way back where what it gives is not kept.
  *
  * Costs: each number is read twice and written once, in either direction. BatchNormalization's gradient is that of Ioffe and Szegedy,
  * arXiv:1502.03167. Sums have a fixed order within an image.
