@@ -144,7 +144,7 @@ WRONG = [
     ('recipes = ["code7"]', "code9"),
     ('recipes = ["code9"]\nseeds = 0', "seeds"),
     ('recipes = ["code9"]\nepochs = "ten"', "epochs"),
-    ('recipes = ["code9", "code9"]', "Two recipes of this study are called 'code9'"),
+    ('recipes = ["code9", "code9"]\ndata = "digits"', "Two recipes of this study are called 'code9'"),
     ('recipes = ["code9"]\ndata = "digits"\n[set]\nrates = 1', "Did you mean 'rate'"),
     ('recipes = ["code9"]\ndata = "digits"\n[set]\n"network.dropin" = 1', "takes no argument 'dropin'"),
     ('recipes = ["code9"]\ndata = "digits"\n[[variations]]\nname="a"\n[[variations]]\nname="b"', "the same recipe as 'a'"),
