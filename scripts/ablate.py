@@ -99,7 +99,7 @@ def _part(text: str) -> tuple[int, int]:
 
 def _path(name: str, settings: list[str]) -> Path:
     """Return where the runs of this form of a recipe are kept."""
-    form = f"-{hashlib.sha256(' '.join(settings).encode()).hexdigest()[:8]}" if settings else ""
+    form = f"-{hashlib.sha256(' '.join(sorted(settings)).encode()).hexdigest()[:8]}" if settings else ""
     return KEPT / f"{name}{form}.json"
 
 

@@ -83,6 +83,12 @@ static int64_t whole_periods(const Stage *s, int64_t first) {
         END \
     }
 
+INLINE void add_forward(const int relu_first, vec x, vec from, vec *sum, vec *square) {
+    x = (relu_first ? rectified(x) : x) - from;
+    *sum += x;
+    *square += x * x;
+}
+
 /* Sums and sums of squares of one group's places. */
 INLINE void forward_sums_of_group(const Stage *s, const int relu_first, const float *input, int64_t whole, int64_t left, const float *pivot,
                                   float *sums, float *squares) {
@@ -94,20 +100,12 @@ INLINE void forward_sums_of_group(const Stage *s, const int relu_first, const fl
     }
     for (; whole > 0; whole--, input += s->period)
 #pragma GCC unroll 4
-        for (int q = 0; q < 4; q++) {
-            vec x = load(input + q * LANES);
-            x = (relu_first ? rectified(x) : x) - from[q];
-            sum[q] += x;
-            square[q] += x * x;
-        }
+        for (int q = 0; q < 4; q++) add_forward(relu_first, load(input + q * LANES), from[q], sum + q, square + q);
 #pragma GCC unroll 4
     for (int q = 0; q < 4; q++) {
-        if (left > q * LANES) {
-            vec x = load_some(input + q * LANES, left - q * LANES);
-            x = (relu_first ? rectified(x) : x) - load_some(pivot + q * LANES, left - q * LANES);
-            sum[q] += x;
-            square[q] += x * x;
-        }
+        if (left > q * LANES)
+            add_forward(relu_first, load_some(input + q * LANES, left - q * LANES), load_some(pivot + q * LANES, left - q * LANES), sum + q,
+                        square + q);
         store(sums + q * LANES, sum[q]);
         store(squares + q * LANES, square[q]);
     }
@@ -197,6 +195,14 @@ INLINE vec gradient_of_norm(const Stage *s, const int activation, const int drop
     return gradient * part * (splat(1.0f) + y * (splat(1.0f) - part));
 }
 
+INLINE void add_backward(const Stage *s, const int relu_first, const int activation, const int dropout, vec x, vec g, const float *scale,
+                         const float *shift, const float *mean, uvec bits, const int q, vec *sum, vec *product) {
+    if (relu_first) x = rectified(x);
+    g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
+    sum[q] += g;
+    product[q] += g * (x - load(mean + q * LANES));
+}
+
 INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
                                    const float *gradient, int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift,
                                    const float *mean, float *sums, float *products) {
@@ -209,10 +215,7 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
 #pragma GCC unroll 4
         for (int q = 0; q < 4; q++) {
             vec x = load(input + at + q * LANES), g = load(gradient + at + q * LANES);
-            if (relu_first) x = rectified(x);
-            g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
-            sum[q] += g;
-            product[q] += g * (x - load(mean + q * LANES));
+            add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
         }
     }
     if (dropout) bits = bits_of_group(s, at);
@@ -220,10 +223,7 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
     for (int q = 0; q < 4; q++) {
         if (left > q * LANES) {
             vec x = load_some(input + at + q * LANES, left - q * LANES), g = load_some(gradient + at + q * LANES, left - q * LANES);
-            if (relu_first) x = rectified(x);
-            g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
-            sum[q] += g;
-            product[q] += g * (x - load(mean + q * LANES));
+            add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
         }
         store(sums + q * LANES, sum[q]);
         store(products + q * LANES, product[q]);

@@ -106,7 +106,7 @@ ENTRIES = {
         strategy="A full 3×3 convolution of 12 channels and seven separable ones of 24 to 52; three of the eight work on maps of 28×28, "
         "where they are dear to compute and cheap in parameters. Images are rotated, scaled, sheared, shifted and bent, but for the "
         "last three epochs, which see them as they are. Labels are smoothed by 0.1, so that answers settle near 0.91 instead of 1: losses are "
-        "high and not comparable, accuracy gains. AdamW, one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average "
+        "high and not comparable. AdamW, one cycle up to 0.02 and down to zero, batches of 64, 20 epochs; a running average "
         "of the weights is what is handed in.",
     ),
     "small": own(
