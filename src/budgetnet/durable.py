@@ -7,6 +7,7 @@ sums stands beside each group of files, because neither safetensors nor JSON not
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,20 @@ def parse_json(content: bytes, path: Path) -> Any:
         raise InputError(f"{path}: damaged: it is not JSON.") from None
 
 
+def parse_json_object(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the JSON object that `content`, a part of `path` or all of it, holds. Raises `InputError` naming the file where it is none."""
+    value = parse_json(content, path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: a JSON object is expected.")
+    return value
+
+
 def manifest_of(contents: dict[str, bytes]) -> bytes:
     """Return the text of a manifest over named contents."""
     return json.dumps({"files": {name: sha256(content) for name, content in contents.items()}}, indent=1).encode()
 
 
-def verify_manifest(folder: Path, names: tuple[str, ...]) -> None:
+def verify_manifest(folder: Path, names: Sequence[str]) -> None:
     """Hold the files `names` against the folder's manifest. Raises `InputError` with the first that lacks or differs."""
     manifest = folder / MANIFEST
     if not manifest.is_file():

@@ -118,6 +118,16 @@ class NetworkFacts(Frozen):
     """Whether the same call, with the same random numbers, gives another answer when it is made again."""
 
 
+class TeacherFacts(Frozen):
+    """The network that a run trained first, to learn from its answers. It is no part of what is handed in."""
+
+    network: str
+    parameters: int
+    """Its total."""
+    samples_seen: int
+    """Images that went through its optimizer's steps; they are in the run's `samples_seen`."""
+
+
 class TrainingFacts(Frozen):
     """What a run saw and reached. Accuracies are fractions of 1, on the test split."""
 
@@ -126,7 +136,9 @@ class TrainingFacts(Frozen):
     training_images: int
     """Size of the data set's whole training split: one epoch of a contract."""
     samples_seen: int
-    """Images that went through an optimizer step, through every resume."""
+    """Images that went through an optimizer step, through every resume; a teacher's with them."""
+    teacher: TeacherFacts | None = None
+    """None where the network learned from labels alone."""
     complete: bool
     """False while the run has epochs left."""
     accuracy: float | None

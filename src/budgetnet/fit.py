@@ -25,7 +25,7 @@ from budgetnet.datasets import Split
 from budgetnet.errors import Diverged
 from budgetnet.evaluate import as_input, evaluate
 from budgetnet.interruption import Interrupted, StopRequest
-from budgetnet.loss import smoothed_loss
+from budgetnet.loss import smoothed_loss, taught_loss
 from budgetnet.optimizer import AnyOptimizer
 from budgetnet.progress import Progress
 from budgetnet.randomness import (
@@ -69,6 +69,8 @@ class Fit:
     checkpoint_seconds: float
     stop: StopRequest
     progress: Progress
+    teacher: Callable[[Tensor], Tensor] | None = None
+    """Images (N, C, H, W) -> the log-probabilities to learn from; only with a recipe that has a teacher, and its epochs are over then."""
     dropout_generator: torch.Generator | None = None
     augmentation_generator: torch.Generator = field(default_factory=torch.Generator)
     whole_step: WholeStep | None = None
@@ -80,7 +82,8 @@ class Fit:
     def run(self) -> None:
         """Train up to the recipe's last epoch. Raises `Diverged`, or `Interrupted` after the state was saved."""
         self.last_saved = time.monotonic()
-        self.progress.start(len(self.training), len(self.watched) if self.watched else 0)
+        before = self.recipe.epochs_in_all - self.recipe.epochs
+        self.progress.start(len(self.training), len(self.watched) if self.watched else 0, before)
         with global_generators_restored(), accelerated(self.network) as self.whole_step:
             while self.position.epoch < self.recipe.epochs:
                 self._epoch()
@@ -133,7 +136,7 @@ class Fit:
         labels = self.training.labels.index_select(0, indices)
         images = self._moved(as_input(self.training.images.index_select(0, indices)))
         smoothing = self.recipe.label_smoothing
-        found = self.whole_step(images, labels, smoothing) if self.whole_step else None
+        found = self.whole_step(images, labels, smoothing) if self.whole_step and self.teacher is None else None
         value, correct = found or self._gradients(images, labels, smoothing)
         self._refuse_divergence(value)
         self._write_pending()
@@ -150,7 +153,10 @@ class Fit:
     def _gradients(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
         """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`."""
         answer = self.log_probabilities(images)
-        loss = smoothed_loss(answer, labels, smoothing)
+        if self.teacher is None or self.recipe.teacher is None:
+            loss = smoothed_loss(answer, labels, smoothing)
+        else:
+            loss = taught_loss(answer, labels, smoothing, self.teacher(images), self.recipe.teacher)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), int((answer.detach().argmax(1) == labels).sum())

@@ -99,7 +99,8 @@ def _epochs(training: TrainingFacts | None, limit: EpochLimit) -> ClauseResult:
     seen = Fraction(training.samples_seen, training.training_images)
     allowed = Fraction(str(limit.at_most))
     so_far = "" if training.complete else " so far, and the run is not finished"
-    said = f"{training.samples_seen:,} samples seen are {float(seen):.2f} epochs of {training.training_images:,} images{so_far}"
+    taught = f", {training.teacher.samples_seen:,} of them seen by its teacher," if training.teacher else ""
+    said = f"{training.samples_seen:,} samples seen{taught} are {float(seen):.2f} epochs of {training.training_images:,} images{so_far}"
     if seen > allowed:
         over = math.ceil((seen - allowed) * training.training_images)
         why = f"{said}: {float(seen - allowed):.2f} epochs ({over:,} samples) over the {limit.at_most:g} allowed."

@@ -25,7 +25,7 @@ def zoo_rows() -> list[dict[str, Any]]:
                 "name": name,
                 "parameters": {"total": counts.total, "trainable": counts.trainable, "non_trainable": counts.non_trainable},
                 "claim": asdict(entry.claim) if entry.claim else None,
-                "epochs": entry.recipe.epochs,
+                "epochs": entry.recipe.epochs_in_all,
                 "layers": entry.layers,
                 "source": entry.source,
             }

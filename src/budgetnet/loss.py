@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from budgetnet.errors import InputError
+from budgetnet.recipe import Teacher
 from budgetnet.zoo.blocks import Network, Softmax
 
 TINY = 1e-7
@@ -38,6 +39,19 @@ def smoothed_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float) -
     """
     loss = F.nll_loss(log_probabilities, labels)
     return loss if smoothing == 0 else (1 - smoothing) * loss - smoothing * log_probabilities.mean()
+
+
+def taught_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float, answers: Tensor, teacher: Teacher) -> Tensor:
+    """Return the mean loss (a scalar) of a network that learns from a teacher's `answers`, log-probabilities (N, classes), and from labels.
+
+    The first part is the Kullback-Leibler divergence from the teacher at its temperature, times the temperature's square, so that its
+    gradients keep their size. Source: Hinton, Vinyals and Dean, arXiv:1503.02531, section 2.
+    """
+    heat = teacher.temperature
+    # A softmax of log-probabilities is one of logits: they differ by a constant for each image.
+    wanted, given = F.log_softmax(answers / heat, dim=1), F.log_softmax(log_probabilities / heat, dim=1)
+    followed = F.kl_div(given, wanted, reduction="batchmean", log_target=True) * heat**2
+    return teacher.share * followed + (1 - teacher.share) * smoothed_loss(log_probabilities, labels, smoothing)
 
 
 def _is_zoo_network(network: nn.Module) -> TypeGuard[Network]:

@@ -16,7 +16,7 @@ from budgetnet.evaluate import as_input
 from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network, default_recipe, is_own, source_sha256
 from budgetnet.randomness import global_generators_restored
-from budgetnet.recipe import Recipe
+from budgetnet.recipe import Recipe, Teacher
 from budgetnet.state import network_tensors
 
 
@@ -46,6 +46,8 @@ def check_fits(recipe: Recipe, seed: int, dataset: Dataset) -> None:
     """Raise `InputError` for a network that cannot be built, take the images, learn or be saved; nothing is left behind."""
     classes = len(dataset.class_names)
     splits(recipe, dataset)
+    if recipe.teacher is not None:
+        check_fits(recipe.of_teacher(), seed, dataset)
     network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
     log_probabilities = log_probability_function(network, dataset.shape, classes)
     if not any(parameter.requires_grad for parameter in network.parameters()):
@@ -74,9 +76,12 @@ def command_for(recipe: Recipe, seed: int) -> str:
         if field == "network_arguments":
             for key, value in own[field].items():
                 words += ["--set", f"network.{key}={json.dumps(value) if not isinstance(value, str) else value}"]
-        elif field == "augmentation":
+        elif field == "teacher" and own[field] is None:
+            words += ["--set", "teacher=none"] if other[field] is not None else []
+        elif field in {"augmentation", "teacher"}:
+            known = other[field] or Teacher(network="").model_dump()
             for key, value in own[field].items():
-                words += ["--set", f"augmentation.{key}={value}"] if value != other[field][key] else []
+                words += ["--set", f"{field}.{key}={value}"] if value != known[key] else []
         elif own[field] != other[field] and field not in {"name", "strategy"}:
             words += ["--set", f"{field}={own[field]}"]
     return shlex.join(words)

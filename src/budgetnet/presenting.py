@@ -81,7 +81,7 @@ def run_document(run: RunDirectory, contract: Contract) -> dict[str, Any]:
     """Return what a finished run reached, and its verdict."""
     facts = run.facts()
     training = facts.training
-    seconds = sum(row["seconds"] for row in run.timing())
+    seconds = run.seconds()
     by_epoch = training.accuracy_by_epoch if training else None
     return {
         "run": str(run.path),

@@ -17,8 +17,8 @@ STEPS_BETWEEN_DRAWS = 5
 class Progress(Protocol):
     """What the training tells while it runs."""
 
-    def start(self, samples: int, validated: int) -> None:
-        """The run begins, or goes on."""
+    def start(self, samples: int, validated: int, epochs_before: int = 0) -> None:
+        """The run begins, or goes on; `epochs_before` are those of its teacher, which are over."""
 
     def epoch_start(self, epoch: int, epochs: int, rate: float) -> None:
         """An epoch (from 1) begins."""
@@ -36,7 +36,7 @@ class Progress(Protocol):
 class Quiet:
     """Shows nothing."""
 
-    def start(self, samples: int, validated: int) -> None:
+    def start(self, samples: int, validated: int, epochs_before: int = 0) -> None:
         """Show nothing."""
 
     def epoch_start(self, epoch: int, epochs: int, rate: float) -> None:
@@ -60,7 +60,7 @@ class KerasLines:
         self.live = self.output.isatty()
         self.steps = 0
 
-    def start(self, samples: int, validated: int) -> None:
+    def start(self, samples: int, validated: int, epochs_before: int = 0) -> None:  # noqa: ARG002
         """Print the header."""
         self._line(log_form.header(samples, validated))
 

@@ -41,6 +41,30 @@ class Augmentation(Frozen):
         return bool(self.rotation or self.scale or self.shear or self.shift or self.elastic)
 
 
+class Teacher(Frozen):
+    """A network that is trained first, and whose answers the recipe's own network then learns beside the labels.
+
+    Its samples are samples of the run. What does not stand here is as in the recipe. Source: Hinton, Vinyals and Dean, arXiv:1503.02531.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    network: str
+    """Zoo name, or `path/to/file.py:Class`; built without arguments."""
+    epochs: int = Field(default=8, ge=1, le=10_000)
+    """Passes over the images before the recipe's own epochs begin."""
+    rate: float = Field(default=0.01, gt=0)
+    """Learning rate at the start, or the highest of a cycle."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """In the teacher's own loss; the recipe's is of its own network."""
+    last_plain: int = Field(default=2, ge=0)
+    """The teacher's last epochs train on the images as they are."""
+    temperature: float = Field(default=2.0, gt=0)
+    """By which both networks' logits are divided where they are compared; higher ones show more of the classes that are not the answer."""
+    share: float = Field(default=0.9, gt=0, le=1)
+    """Of the loss that follows the teacher; the rest follows the labels."""
+
+
 class Recipe(Frozen):
     """Every decision of a run but its seed and its data folder. Units stand under each field."""
 
@@ -86,6 +110,8 @@ class Recipe(Frozen):
     """Share of the answer that is spread over all classes in the training loss."""
     augmentation: Augmentation = Augmentation()
     """How training images are moved at random."""
+    teacher: Teacher | None = None
+    """What is trained before, to learn from; on the command line `--set teacher=NETWORK`, or `none`."""
     validation: int = Field(default=0, ge=0)
     """Images taken from the end of the training split and not trained on."""
     watch: Literal["nothing", "validation", "test"] = "nothing"
@@ -98,6 +124,29 @@ class Recipe(Frozen):
         if self.watch == "validation" and self.validation == 0:
             raise ValueError("watch=validation needs validation images: set validation, 5000 for instance")
         return self
+
+    @property
+    def epochs_in_all(self) -> int:
+        """The epochs that a contract counts: the network's own and its teacher's."""
+        return self.epochs + (self.teacher.epochs if self.teacher else 0)
+
+    def of_teacher(self) -> Recipe:
+        """Return the recipe by which the teacher is trained: this one, but for what `teacher` says. Only where there is one."""
+        if self.teacher is None:
+            raise ValueError(f"the recipe {self.name!r} has no teacher")
+        told = self.teacher
+        return self.varied(
+            name=f"{self.name}.teacher",
+            network=told.network,
+            network_arguments={},
+            epochs=told.epochs,
+            rate=told.rate,
+            label_smoothing=told.label_smoothing,
+            augmentation={**self.augmentation.model_dump(), "last_plain": told.last_plain},
+            teacher=None,
+            watch="nothing",
+            strategy="",
+        )
 
     def varied(self, **changes: Any) -> Recipe:
         """Return a checked copy with `changes`. Raises `InputError` for an unknown field or a value it cannot take."""
@@ -112,29 +161,43 @@ class Recipe(Frozen):
     def with_settings(self, settings: list[str]) -> Recipe:
         """Return a copy with `field=value` settings as the command line takes them.
 
-        `network.NAME=value` reaches the constructor, `augmentation.NAME=value` the augmentation.
+        `network.NAME=value` reaches the constructor, `augmentation.NAME=value` the augmentation, `teacher.NAME=value` the teacher;
+        `teacher=NETWORK` is its network, `teacher=none` takes it away.
         """
         changes: dict[str, Any] = {}
         arguments = dict(self.network_arguments)
-        moved: dict[str, Any] = {}
+        parts: dict[str, dict[str, Any]] = {"augmentation": {}, "teacher": {}}
         for setting in settings:
             field, separator, text = setting.partition("=")
             if not separator or not field:
                 raise InputError(f"--set takes field=value, not {setting!r}.")
-            if field.startswith("network."):
-                arguments[field.removeprefix("network.")] = parse_scalar(text)
-            elif field.startswith("augmentation."):
-                moved[field.removeprefix("augmentation.")] = parse_scalar(text)
+            part, _, name = field.partition(".")
+            if part == "network" and name:
+                arguments[name] = parse_scalar(text)
+            elif part in parts and name:
+                parts[part][name] = parse_scalar(text)
+            elif setting == "teacher=none":
+                changes["teacher"] = None
+            elif field == "teacher":
+                parts["teacher"]["network"] = text
             else:
                 changes[field] = parse_scalar(text)
         if arguments != self.network_arguments:
             changes["network_arguments"] = arguments
-        for name in moved:
-            if name not in Augmentation.model_fields:
-                raise InputError(f"An augmentation has no {name!r}.{did_you_mean(name, Augmentation.model_fields)}")
-        if moved:
-            changes["augmentation"] = {**self.augmentation.model_dump(), **moved}
+        for part, given in parts.items():
+            if given:
+                changes[part] = self._part_with(part, given)
         return self.varied(**changes)
+
+    def _part_with(self, part: str, given: dict[str, Any]) -> dict[str, Any]:
+        fields = (Augmentation if part == "augmentation" else Teacher).model_fields
+        for name in given:
+            if name not in fields:
+                raise InputError(f"{'An' if part[0] in 'aeiou' else 'A'} {part} has no {name!r}.{did_you_mean(name, fields)}")
+        present = getattr(self, part)
+        if present is None and "network" not in given:
+            raise InputError("This recipe has no teacher; name its network too: --set teacher=NETWORK")
+        return {**(present.model_dump() if present else {}), **given}
 
 
 def parse_scalar(text: str) -> Scalar:

@@ -66,6 +66,9 @@ def write_record(
         for run in runs:
             log = log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
             (out / f"seed{_seed(run)}-log.txt").write_text(log + "\n", encoding="utf-8")
+            if run.recipe().teacher is not None:
+                log = log_form.whole_log(run.teacher().log(), run.teacher().timing(), run.recipe().of_teacher().epochs)
+                (out / f"seed{_seed(run)}-teacher-log.txt").write_text(log + "\n", encoding="utf-8")
         existing.write_text(_as_text(document), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out}: the record cannot be written: {error.strerror}.") from None
@@ -92,7 +95,8 @@ def record_document(
         "name": recipe.name,
         "recipe": recipe.model_dump(),
         "parameters": {"total": counts.total, "trainable": counts.trainable, "non_trainable": counts.non_trainable},
-        "epochs": recipe.epochs,
+        "epochs": recipe.epochs_in_all,
+        **_teacher(first),
         "data": recipe.data,
         "claim": _claim(recipe.network),
         "seeds": rows,
@@ -147,6 +151,12 @@ def _as_text(document: dict[str, Any]) -> str:
     return text.replace('\n "seeds": []', f'\n "seeds": [\n{rows}\n ]', 1) + "\n"
 
 
+def _teacher(run: RunDirectory) -> dict[str, Any]:
+    """Return what is shown of the network that each run trained first, nothing where there is none; its epochs are in the record's."""
+    training = run.facts().training
+    return {"teacher": training.teacher.model_dump()} if training is not None and training.teacher is not None else {}
+
+
 def _verdict_of_mean(runs: Sequence[RunDirectory], rules: Contract) -> Verdict:
     """Hold what the runs reach on average against the contract; everything else is the same in all of them."""
     facts = [run.facts() for run in runs]
@@ -196,7 +206,7 @@ def _seed_row(run: RunDirectory, rules: Contract, fingerprint: dict[str, Any]) -
         "final": training.accuracy,
         "best": max(by_epoch) if by_epoch else None,
         "last5": fmean(by_epoch[-LAST:]) if by_epoch else None,
-        "seconds": round(sum(row["seconds"] for row in run.timing()), 1),
+        "seconds": round(run.seconds(), 1),
         "loss": training.loss,
         "verdict": verdict.verdict,
         "not_met": _not_met(verdict),

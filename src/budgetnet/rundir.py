@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from budgetnet.durable import MANIFEST, flush_folder, manifest_of, parse_json, verify_manifest, write_durably
+from budgetnet.durable import MANIFEST, flush_folder, manifest_of, parse_json_object, verify_manifest, write_durably
 from budgetnet.errors import InputError
 from budgetnet.facts import Facts
 from budgetnet.recipe import Recipe, explain
@@ -42,9 +42,13 @@ STATE = "state.json"
 EXPORTS = "export"
 """The folder of what `export` wrote, each file verified."""
 EXPORTS_TABLE = "exports.json"
+TEACHER = "teacher"
+"""The folder of the network that a run learned from: a run directory of its own, without a result on the test split."""
 KEPT_CHECKPOINTS = 2
 RESULTS = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, FACTS, EVALUATION, MISCLASSIFIED, WEIGHTS)
 """The files of a finished run, each in the manifest."""
+RESULTS_OF_TEACHER = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, WEIGHTS)
+"""The same for a teacher."""
 LARGEST_FILE = 256 * 2**20
 """Bytes; a file of a run directory that is larger was not written by this program."""
 
@@ -112,6 +116,14 @@ class RunDirectory:
         """Return the seconds of each epoch that is complete."""
         return self._json_lines(TIMING)
 
+    def teacher(self) -> RunDirectory:
+        """Return the directory of the run's teacher; it exists once a recipe with one was begun."""
+        return RunDirectory(self.path / TEACHER)
+
+    def seconds(self) -> float:
+        """Return the seconds of all complete epochs, a teacher's with them."""
+        return sum(float(row["seconds"]) for row in [*self.teacher().timing(), *self.timing()])
+
     # -- what a finished run has
 
     def facts(self) -> Facts:
@@ -124,24 +136,19 @@ class RunDirectory:
             return facts
         # Without `done` nothing vouches for a result, so an unfinished run has none, whatever its file says.
         seen = [int(row["samples_seen"]) for row in self.log()[-1:]] + [int(path.name) for path in self.checkpoints()[-1:]]
-        unfinished = {
-            "samples_seen": max(seen, default=0),
-            "complete": False,
-            "accuracy": None,
-            "loss": None,
-            "forward_passes": None,
-        }
-        return facts.model_copy(update={"training": facts.training.model_copy(update={**unfinished, "accuracy_by_epoch": None})})
+        unfinished = dict.fromkeys(("accuracy", "loss", "forward_passes", "accuracy_by_epoch"))
+        seen_so_far = {"samples_seen": max(seen, default=0), "complete": False}
+        return facts.model_copy(update={"training": facts.training.model_copy(update={**unfinished, **seen_so_far})})
 
     def evaluation(self) -> dict[str, Any]:
         """Return the evaluation on the test split."""
         return self._json_object(EVALUATION)
 
-    def verify(self) -> None:
-        """Hold every result against the manifest. Raises `InputError` with the name of the first file that differs or lacks."""
+    def verify(self, results: Sequence[str] = RESULTS) -> None:
+        """Hold every one of `results` against the manifest. Raises `InputError` with the name of the first file that differs or lacks."""
         if not self.finished:
             raise InputError(f"{self.path}: this run is not finished ({len(self.log())} epochs so far). {self._how_to_resume()}")
-        verify_manifest(self.path, RESULTS)
+        verify_manifest(self.path, results)
 
     # -- writing
 
@@ -164,11 +171,11 @@ class RunDirectory:
         """Replace the file `name` by one line of JSON for each row."""
         self.write(name, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
 
-    def finish(self, results: Mapping[str, bytes]) -> None:
-        """Write the results, then the manifest over all of them, then `done`; the checkpoints are no longer needed."""
-        for name, content in results.items():
+    def finish(self, contents: Mapping[str, bytes], results: Sequence[str] = RESULTS) -> None:
+        """Write `contents`, then the manifest over all `results`, then `done`; the checkpoints are no longer needed."""
+        for name, content in contents.items():
             self.write(name, content)
-        self.write(MANIFEST, manifest_of({name: self.read(name) for name in RESULTS}))
+        self.write(MANIFEST, manifest_of({name: self.read(name) for name in results}))
         self.write(DONE, b"")
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
@@ -246,18 +253,11 @@ class RunDirectory:
             raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
 
     def _json_object(self, name: str) -> dict[str, Any]:
-        value = parse_json(self.read(name), self.path / name)
-        if not isinstance(value, dict):
-            raise InputError(f"{self.path / name}: a JSON object is expected.")
-        return value
+        return parse_json_object(self.read(name), self.path / name)
 
     def _json_lines(self, name: str) -> list[dict[str, Any]]:
-        if not (self.path / name).exists():
-            return []
-        rows = [parse_json(line, self.path / name) for line in self.read(name).splitlines()]
-        if not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{self.path / name}: a JSON object on each line is expected.")
-        return rows
+        lines = self.read(name).splitlines() if (self.path / name).exists() else []
+        return [parse_json_object(line, self.path / name) for line in lines]
 
     def _how_to_resume(self) -> str:
         return f"Go on with: budgetnet train --resume {shlex.quote(str(self.path))}"

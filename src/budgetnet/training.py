@@ -9,33 +9,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from budgetnet import datasets, kernels, rundir
 from budgetnet.allocator import keep_freed_memory
-from budgetnet.averaging import Average
 from budgetnet.check import measure
 from budgetnet.datasets import Dataset
-from budgetnet.durable import MANIFEST, sha256
+from budgetnet.durable import MANIFEST
 from budgetnet.errors import Diverged, InputError
 from budgetnet.evaluate import Evaluation, answers_alike, evaluate
 from budgetnet.facts import Facts, TrainingFacts
 from budgetnet.fingerprint import differences, take_fingerprint
-from budgetnet.fit import Fit
 from budgetnet.interruption import listening
-from budgetnet.loss import log_probability_function
 from budgetnet.networks import build_network
-from budgetnet.optimizer import AnyOptimizer, make_optimizer
-from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, splits, with_affordable_validation
+from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, with_affordable_validation
 from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
+from budgetnet.resumable import Taught, Workplace, carry_out, prepared, taught
 from budgetnet.rundir import RunDirectory
-from budgetnet.state import Position, as_safetensors, capture, network_tensors, restore
+from budgetnet.state import Position, as_safetensors, network_tensors
 from budgetnet.trained import check_source
 
 CHECKPOINT_SECONDS = 20.0
@@ -124,88 +120,35 @@ def _carry_out(
     if kernels.missing():
         progress.note("No C compiler was found: training runs on plain torch, about half as fast. The result is as good.")
     classes = len(dataset.class_names)
-    network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
-    facts = measure(network, name=recipe.name, input_shape=dataset.shape)
-    log_probabilities = log_probability_function(network, dataset.shape, classes)
-    training, watched = splits(recipe, dataset)
-    optimizer = make_optimizer(recipe, network.parameters())
-    average = Average(network, recipe.averaging) if recipe.averaging else None
-    position = Position()
-    generator_states: dict[str, Tensor] = {}
-    checkpoint = run.load_checkpoint(previous=previous)
-    if checkpoint is not None:
-        _refuse_edited(run, checkpoint.state.pop("origin", None))
-        position, generator_states = restore(checkpoint, network, optimizer, average)
-    progress_facts = _training_facts(recipe, seed, dataset, position, None)
-    run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
-
     with listening() as stop:
-        Fit(
-            path=run.path,
-            recipe=recipe,
-            seed=seed,
-            network=network,
-            log_probabilities=log_probabilities,
-            optimizer=optimizer,
-            average=average,
-            training=training,
-            watched=watched,
-            classes=classes,
-            position=position,
-            generator_states=generator_states,
-            capture=_state_taker(run, network, optimizer, average),
-            checkpoint_seconds=checkpoint_seconds,
-            stop=stop,
-            progress=progress,
-        ).run()
-        if average is not None:
-            average.take_over()
-        # A kill between the last checkpoint and its log leaves the log one epoch behind.
-        _write_log(run, {"log": position.log, "timing": position.timing})
-        evaluation = evaluate(network, log_probabilities, dataset.test)
+        work = Workplace(recipe, seed, dataset, run.path, checkpoint_seconds, stop, progress, previous)
+        teacher = taught(run.teacher(), work) if recipe.teacher else None
+        network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
+        facts = measure(network, name=recipe.name, input_shape=dataset.shape)
+        fitting = prepared(run, network, work, teacher)
+        progress_facts = _training_facts(recipe, seed, dataset, fitting.position, None, teacher=teacher)
+        run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
+        carry_out(run, fitting)
+        evaluation = evaluate(network, fitting.log_probabilities, dataset.test)
         if not math.isfinite(evaluation.loss):
             raise Diverged(
                 f"The loss on the test split is {evaluation.loss}: the last step ruined the weights. A lower --set rate=… may help."
             )
         alike = answers_alike(network, dataset.test, evaluation)
-        seen = _training_facts(recipe, seed, dataset, position, evaluation, alike=alike)
+        seen = _training_facts(recipe, seed, dataset, fitting.position, evaluation, alike=alike, teacher=teacher)
         facts = measure(network, name=recipe.name, input_shape=dataset.shape)
         run.finish(_results(network, dataset, evaluation, Facts(network=facts, training=seen)))
 
 
-def _state_taker(
-    run: RunDirectory, network: nn.Module, optimizer: AnyOptimizer, average: Average | None
-) -> Callable[[Fit], Callable[[], None]]:
-    origin = _origin(run)
-
-    def take(fit: Fit) -> Callable[[], None]:
-        samples, ends_epoch = fit.position.samples_seen, fit.position.step == 0
-        taken = capture(fit.position, network, optimizer, average, fit.generators())
-        taken.state["origin"] = origin
-
-        def write() -> None:
-            run.save_checkpoint(samples, taken)
-            if ends_epoch:
-                _write_log(run, taken.state)
-
-        return write
-
-    return take
-
-
-def _origin(run: RunDirectory) -> str:
-    return sha256(run.read(rundir.RECIPE) + run.read(rundir.RUN))
-
-
-def _refuse_edited(run: RunDirectory, origin: str | None) -> None:
-    if origin != _origin(run):
-        raise InputError(
-            f"{run.path}: {rundir.RECIPE} or {rundir.RUN} has changed since the run was started; give it its old content."
-        )
-
-
 def _training_facts(
-    recipe: Recipe, seed: int, dataset: Dataset, position: Position, evaluation: Evaluation | None, *, alike: bool = False
+    recipe: Recipe,
+    seed: int,
+    dataset: Dataset,
+    position: Position,
+    evaluation: Evaluation | None,
+    *,
+    teacher: Taught | None,
+    alike: bool = False,
 ) -> TrainingFacts:
     by_epoch = tuple(row["val_accuracy"] for row in position.log) if recipe.watch == "test" else None
     return TrainingFacts(
@@ -213,6 +156,7 @@ def _training_facts(
         seed=seed,
         training_images=len(dataset.training),
         samples_seen=position.samples_seen,
+        teacher=teacher.facts if teacher else None,
         complete=evaluation is not None,
         accuracy=evaluation.accuracy if evaluation else None,
         loss=evaluation.loss if evaluation else None,
@@ -248,11 +192,6 @@ def _results(network: nn.Module, dataset: Dataset, evaluation: Evaluation, facts
         rundir.EVALUATION: (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
         rundir.FACTS: facts.model_dump_json(indent=1).encode(),
     }
-
-
-def _write_log(run: RunDirectory, state: dict[str, Any]) -> None:
-    run.write_lines(rundir.LOG, state["log"])
-    run.write_lines(rundir.TIMING, state["timing"])
 
 
 def _refuse_negative(name: str, seconds: float) -> None:

@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from budgetnet import rundir
+from budgetnet import log_form, rundir
 from budgetnet.errors import InputError
 from budgetnet.facts import Facts, TrainingFacts
 from budgetnet.recipe import Recipe, explain
 from budgetnet.report.exported import Exported, read_exports
+from budgetnet.report.markdown import one_line
+from budgetnet.rundir import RunDirectory
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction1 = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -102,6 +104,27 @@ class Evidence:
     weights_sha256: str
     exports: tuple[Exported, ...]
     """What the run was exported to since, each verified."""
+    teacher_epochs: tuple[Epoch, ...] = ()
+    """Of the network that was trained before, to learn from it."""
+    teacher_timing: tuple[Timing, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of all epochs, a teacher's with them."""
+        return sum(entry.seconds for entry in [*self.teacher_timing, *self.timing])
+
+    def log(self) -> str:
+        """Return the log in the published form; with a teacher, its log and then the network's."""
+        own = _log(self.epochs, self.timing)
+        if not self.teacher_epochs or self.training.teacher is None:
+            return own
+        told = self.training.teacher
+        head = f"The teacher, {one_line(told.network)}, {told.parameters:,} parameters:"
+        return "\n\n".join([head, _log(self.teacher_epochs, self.teacher_timing), "The network:", own])
+
+
+def _log(epochs: tuple[Epoch, ...], timing: tuple[Timing, ...]) -> str:
+    return log_form.whole_log([row.model_dump() for row in epochs], [row.model_dump() for row in timing], len(epochs))
 
 
 def read_run(path: Path) -> Evidence:
@@ -124,6 +147,7 @@ def read_run(path: Path) -> Evidence:
         raise InputError(f"{path / rundir.LOG}: a line for each epoch from 1 on is expected.")
     if len({row.val_accuracy is None for row in epochs}) > 1:
         raise InputError(f"{path / rundir.LOG}: has a validation accuracy for some of its epochs only.")
+    teacher = _teacher(run, facts.training)
     by_epoch = facts.training.accuracy_by_epoch
     if by_epoch is not None and len(by_epoch) != len(epochs):
         raise InputError(f"{path / rundir.FACTS}: has {len(by_epoch)} accuracies for the {len(epochs)} epochs of the log.")
@@ -139,7 +163,22 @@ def read_run(path: Path) -> Evidence:
         command=_check(Identity, [run.identity()], path / rundir.RUN)[0].command,
         weights_sha256=hashlib.sha256(run.read(rundir.WEIGHTS)).hexdigest(),
         exports=read_exports(run),
+        teacher_epochs=_check(Epoch, teacher.log(), teacher.path / rundir.LOG) if teacher else (),
+        teacher_timing=_check(Timing, teacher.timing(), teacher.path / rundir.TIMING) if teacher else (),
     )
+
+
+def _teacher(run: RunDirectory, training: TrainingFacts) -> RunDirectory | None:
+    """Return the directory of the run's teacher, verified; None where the network learned from labels alone."""
+    if training.teacher is None:
+        return None
+    teacher = run.teacher()
+    if not teacher.finished or not teacher.log():
+        raise InputError(f"{teacher.path}: the run learned from a teacher, and its files are not here.")
+    teacher.verify(rundir.RESULTS_OF_TEACHER)
+    if teacher.log()[-1]["samples_seen"] != training.teacher.samples_seen:
+        raise InputError(f"{teacher.path / rundir.LOG}: does not end with the samples that the run says its teacher saw.")
+    return teacher
 
 
 RowType = TypeVar("RowType", bound=Row)

@@ -41,8 +41,7 @@ TRAINING, TEST, VALIDATION, RATE = 0, 1, 2, 6
 def html_page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str | None) -> str:
     """Return the page of a run; `strategy` is the user's own text, None for the recipe's words."""
     evaluation, network = evidence.evaluation, evidence.facts.network
-    epochs = words.counted(len(evidence.epochs), "epoch")
-    timing = [entry.model_dump() for entry in evidence.timing]
+    epochs = words.counted_epochs(evidence)
     script = "\n".join(source(name) for name in ("charts.js", "gallery.js"))
     titles, accuracies = words.accuracies(evidence)
     names = [one_line(name) for name in evaluation.class_names]
@@ -68,8 +67,8 @@ def html_page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy
             accuracy_words=words.accuracy_words(evidence),
             charts=_charts(evidence, contract),
             epochs=epochs,
-            duration=words.duration(sum(entry.seconds for entry in evidence.timing)),
-            log=log_form.whole_log([epoch.model_dump() for epoch in evidence.epochs], timing, evidence.recipe.epochs),
+            duration=words.duration(evidence.seconds),
+            log=evidence.log(),
             score=log_form.score(evaluation.loss, evaluation.accuracy),
             confusion_words=words.confusion_words(evidence, numbered=False),
             matrix=_matrix(evidence, names),

@@ -21,7 +21,7 @@ from budgetnet.report.canvas import picture_names
 from budgetnet.report.evidence import Evidence
 from budgetnet.report.exported import COLUMNS as EXPORT_COLUMNS
 from budgetnet.report.exported import cells as export_cells
-from budgetnet.report.markdown import Markdown, block, code, embedded, inline, safe, table
+from budgetnet.report.markdown import Markdown, block, code, embedded, inline, one_line, safe, table
 from budgetnet.summary import layer_table, wide_table
 
 MARKER = "<!-- Written by budgetnet report: a new report of the run replaces this folder. -->"
@@ -41,9 +41,7 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
     of the page.
     """
     evaluation, network, training = evidence.evaluation, evidence.facts.network, evidence.training
-    wrong, epochs = evaluation.images - evaluation.correct, counted(len(evidence.epochs), "epoch")
-    rows_of_log = [epoch.model_dump() for epoch in evidence.epochs]
-    timing = [entry.model_dump() for entry in evidence.timing]
+    wrong, epochs = evaluation.images - evaluation.correct, counted_epochs(evidence)
     words = strategy if strategy is not None else evidence.recipe.strategy
     return _template().render(
         marker=Markdown(MARKER),
@@ -58,8 +56,8 @@ def page(evidence: Evidence, contract: Contract, verdict: Verdict, strategy: str
         accuracy_table=accuracy_table(evidence),
         accuracy_words=accuracy_words(evidence),
         epochs=epochs,
-        duration=duration(sum(entry.seconds for entry in evidence.timing)),
-        log=block(log_form.whole_log(rows_of_log, timing, evidence.recipe.epochs)),
+        duration=duration(evidence.seconds),
+        log=block(evidence.log()),
         score=block(log_form.score(evaluation.loss, evaluation.accuracy)),
         correct=thousands(evaluation.correct),
         images=thousands(evaluation.images),
@@ -178,6 +176,12 @@ def command(evidence: Evidence) -> str:
     return f"{evidence.command} --threads {threads}" if isinstance(threads, int) else evidence.command
 
 
+def counted_epochs(evidence: Evidence) -> str:
+    """Return `20 epochs`, or `12 epochs after 8 of its teacher`."""
+    before = f" after {len(evidence.teacher_epochs)} of its teacher" if evidence.teacher_epochs else ""
+    return counted(len(evidence.epochs), "epoch") + before
+
+
 def counted(number: int, noun: str) -> str:
     """Return `1 epoch`, `20 epochs`."""
     return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"
@@ -249,7 +253,14 @@ def making_words(evidence: Evidence) -> str:
     """Return the seed, and how much of the training split was seen."""
     training = evidence.training
     seen = f"{thousands(training.samples_seen)} samples of a training split of {thousands(training.training_images)}"
-    return f"Seed {training.seed}, {seen}. To make it again:"
+    taught = ""
+    if training.teacher is not None:
+        told = training.teacher
+        taught = (
+            f", {thousands(told.samples_seen)} of them by its teacher {one_line(told.network)}, a network of {thousands(told.parameters)} "
+            "parameters whose answers it learned and that is no part of it"
+        )
+    return f"Seed {training.seed}, {seen}{taught}. To make it again:"
 
 
 def duration(seconds: float) -> str:

@@ -128,7 +128,7 @@ def result_of(run: RunDirectory) -> Result:
         raise InputError(f"{run.path / rundir.EVALUATION}: a misclassified image lacks its index.")
     return Result(
         facts=facts.model_copy(update={"network": facts.network.model_copy(update={"layers": ()})}),
-        seconds=round(sum(float(row["seconds"]) for row in run.timing()), 3),
+        seconds=round(run.seconds(), 3),
         curve=tuple((row["loss"], row["accuracy"], row.get("val_accuracy")) for row in run.log()),
         wrong=tuple(sorted(wrong)),
         weights_sha256=sha256(run.read(rundir.WEIGHTS)),

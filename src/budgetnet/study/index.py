@@ -186,7 +186,7 @@ def _asked(line: Started) -> dict[str, Any]:
         "network": recipe.network,
         "data": recipe.data,
         "seed": line.seed,
-        "epochs": recipe.epochs,
+        "epochs": recipe.epochs_in_all,
         "batch": recipe.batch,
         "optimizer": recipe.optimizer,
         "rate": recipe.rate,

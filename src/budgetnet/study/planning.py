@@ -90,7 +90,7 @@ def _arm_plan(study: Study, arm: Arm, histories: Histories, data_dir: Path | Non
     return {
         "recipe": arm.label,
         "parameters": parameters,
-        "epochs": arm.recipe.epochs,
+        "epochs": arm.recipe.epochs_in_all,
         "data": arm.recipe.data,
         "there": len(results),
         "left_out": lost,
@@ -123,6 +123,22 @@ def _look(recipe: Recipe, data_dir: Path | None, threads: int, *, time_it: bool)
 
 
 def _timed(recipe: Recipe, dataset: Any, network: Any) -> float:
+    """Return the seconds of a run, those of its teacher's training and answers with them."""
+    own, an_answer = _timed_alone(recipe, dataset, network)
+    if recipe.teacher is None:
+        return own + an_answer * len(dataset.test) + START_SECONDS
+    from budgetnet.networks import build_network
+    from budgetnet.preparing import splits
+
+    taught_by = recipe.of_teacher()
+    teacher = build_network(taught_by, seed=0, input_shape=dataset.shape, classes=len(dataset.class_names))
+    before, an_answer_of_teacher = _timed_alone(taught_by, dataset, teacher)
+    answers = an_answer_of_teacher * len(splits(recipe, dataset)[0]) * recipe.epochs
+    return before + answers + own + an_answer * len(dataset.test) + START_SECONDS
+
+
+def _timed_alone(recipe: Recipe, dataset: Any, network: Any) -> tuple[float, float]:
+    """Return the seconds that the network's own epochs take, and those of an image in evaluation mode."""
     import torch
     from torch.nn import functional as F
 
@@ -156,7 +172,7 @@ def _timed(recipe: Recipe, dataset: Any, network: Any) -> float:
     an_image = (time.monotonic() - started) / len(few)
     steps_each = -(-len(training) // recipe.batch)
     looked_at = len(watched) * recipe.epochs if watched is not None else 0
-    return _middle(steps[WARM_STEPS:]) * steps_each * recipe.epochs + an_image * (looked_at + len(dataset.test)) + START_SECONDS
+    return _middle(steps[WARM_STEPS:]) * steps_each * recipe.epochs + an_image * looked_at, an_image
 
 
 def _middle(values: Sequence[float]) -> float:

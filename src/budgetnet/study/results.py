@@ -63,7 +63,7 @@ def _recipe(study: Study, arm: Arm, found: dict[int, Result], histories: Histori
         "seconds": _mean(runs, "seconds"),
         "parameters": first.facts.network.parameters.total if first else None,
         "multiply_accumulates": first.facts.network.multiply_accumulates if first else None,
-        "epochs": arm.recipe.epochs,
+        "epochs": arm.recipe.epochs_in_all,
         "data": arm.recipe.data,
         "runs": runs,
         "left_out": [
@@ -152,7 +152,7 @@ def _notes(study: Study, recipes: Sequence[dict[str, Any]], results: Sequence[Re
             "Test accuracy was printed after each epoch, as in the published hand-ins; nothing was chosen by it, and only the last epoch "
             "counts."
         )
-    epochs = {arm.recipe.epochs for arm in study.arms}
+    epochs = {arm.recipe.epochs_in_all for arm in study.arms}
     if len(epochs) > 1:
         notes.append(f"The recipes train for different numbers of epochs: {', '.join(map(str, sorted(epochs)))}.")
     if varied := _varied([result.fingerprint for result in results]):

@@ -106,7 +106,7 @@ class Lines(Silent):
         self.done = sum(ledger.result(spec) is not None for spec in specs)
         self.lost = self.number - self.done - len(missing)
         self.slots = executor.slots
-        self.epochs_left = {spec.key: spec.recipe.epochs for spec in missing}
+        self.epochs_left = {spec.key: spec.recipe.epochs_in_all for spec in missing}
         self.begun = time.monotonic()
         if self.output.isatty() and missing:
             self._open()

@@ -36,12 +36,17 @@ class Telling(Quiet):
         self.say = say
         self.epochs = epochs
         self.epoch = 0
+        self.before = 0
         self.accuracy: float | None = None
         self.last = 0.0
 
+    def start(self, samples: int, validated: int, epochs_before: int = 0) -> None:  # noqa: ARG002
+        """Take note of a teacher's epochs, which are over."""
+        self.before = epochs_before
+
     def epoch_start(self, epoch: int, epochs: int, rate: float) -> None:  # noqa: ARG002
         """Tell that an epoch begins."""
-        self.epoch = epoch - 1
+        self.epoch = self.before + epoch - 1
         self._tell(0.0)
 
     def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:  # noqa: ARG002
@@ -51,7 +56,7 @@ class Telling(Quiet):
 
     def epoch_end(self, row: dict[str, Any], seconds: float) -> None:  # noqa: ARG002
         """Tell what the epoch reached."""
-        self.epoch = int(row["epoch"])
+        self.epoch = self.before + int(row["epoch"])
         watched = row.get("val_accuracy")
         self.accuracy = row["accuracy"] if watched is None else watched
         self._tell(0.0)
@@ -90,7 +95,7 @@ def carry_out(order: dict[str, Any], say: Any) -> Path:
     from budgetnet.rundir import RECIPE
 
     path, recipe = Path(order["path"]), Recipe.model_validate(order["recipe"])
-    progress = Telling(say, recipe.epochs)
+    progress = Telling(say, recipe.epochs_in_all)
     shared: dict[str, Any] = {"threads": order["threads"], "data_dir": order.get("data_dir"), "progress": progress}
     if order.get("packed_data") is not None:
         shared["dataset"] = unpack(Path(order["packed_data"]))

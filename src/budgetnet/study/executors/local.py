@@ -95,7 +95,7 @@ class LocalExecutor:
         path = self.runs / spec.key
         logs = self.runs.parent / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        self._standings[spec.key] = Standing(epochs=spec.recipe.epochs)
+        self._standings[spec.key] = Standing(epochs=spec.recipe.epochs_in_all)
         try:
             with (logs / f"{spec.key}.txt").open("wb") as complaints:
                 return self._conduct(spec, path, complaints, Path(complaints.name))

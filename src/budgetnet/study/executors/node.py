@@ -114,7 +114,7 @@ def _train(spec: RunSpec, order: Order, runs: Path, packed: Path, tell: Callable
             with contextlib.suppress(StillRunning):
                 future.result(timeout=SECONDS_BETWEEN_WORDS)
                 return
-            standing = executor.standings().get(spec.key, Standing(epochs=spec.recipe.epochs))
+            standing = executor.standings().get(spec.key, Standing(epochs=spec.recipe.epochs_in_all))
             if tell(standing) and not asked:
                 asked = True
                 executor.stop()

@@ -1,0 +1,279 @@
+"""A network that learns from a teacher: what is learned, what is counted, what is shown, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import budgetnet
+from budgetnet import rundir, training
+from budgetnet.contract import judge, load_contract
+from budgetnet.errors import InputError
+from budgetnet.interruption import Interrupted
+from budgetnet.loss import smoothed_loss, taught_loss
+from budgetnet.networks import default_recipe
+from budgetnet.preparing import command_for
+from budgetnet.progress import Quiet
+from budgetnet.recipe import Recipe, Teacher
+from budgetnet.rundir import RunDirectory
+from budgetnet.trained import measure_again
+
+TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
+ARGUMENTS: dict[str, Any] = {
+    "data": "digits",
+    "epochs": 2,
+    "threads": 1,
+    "settings": ["validation=200", "teacher=tiny", "teacher.epochs=2"],
+}
+STEPS_AN_EPOCH = 10
+
+
+def told(*words: str | Path) -> tuple[int, str]:
+    """The exit code of a command, and all that it says."""
+    process = subprocess.run([sys.executable, "-m", "budgetnet", *map(str, words)], capture_output=True, text=True, check=False)
+    return process.returncode, process.stdout + process.stderr
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of the program handles it."""
+
+
+class KillAt(Quiet):
+    """Kills in the step of that number, counted over teacher and network."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:
+        self.steps -= 1
+        if self.steps == 0:
+            raise Killed
+
+
+class Heard(Quiet):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.epochs: list[tuple[int, int]] = []
+        self.before: list[int] = []
+
+    def start(self, samples: int, validated: int, epochs_before: int = 0) -> None:
+        self.before.append(epochs_before)
+
+    def epoch_start(self, epoch: int, epochs: int, rate: float) -> None:
+        self.epochs.append((epoch, epochs))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def ending(run: RunDirectory) -> tuple[bytes, ...]:
+    return tuple(each.read(name) for each in (run, run.teacher()) for name in (rundir.WEIGHTS, rundir.LOG))
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Heard]:
+    heard = Heard()
+    return training.train(TINY, out=tmp_path_factory.mktemp("taught") / "run", progress=heard, **ARGUMENTS), heard
+
+
+def test_a_teacher_s_samples_are_the_run_s_and_its_parameters_are_shown(taught: tuple[RunDirectory, Heard]) -> None:
+    run, _ = taught
+    facts = run.facts()
+    seen = facts.training
+    assert seen is not None
+    assert seen.teacher is not None
+    trained_on = seen.training_images - 200
+    assert seen.samples_seen == 4 * trained_on
+    assert (seen.teacher.network, seen.teacher.parameters, seen.teacher.samples_seen) == ("tiny", 1966, 2 * trained_on)
+    # What is handed in is the network that learned, alone.
+    assert facts.network.parameters.total == measure_again(run).network.parameters.total != 1966
+    clause = next(clause for clause in judge(facts, load_contract("code9")).clauses if clause.name == "epochs")
+    assert clause.measured == pytest.approx(4 * trained_on / seen.training_images)
+    assert f"{2 * trained_on:,} of them seen by its teacher" in clause.why
+
+
+def test_epochs_over_the_contract_are_broken_by_the_teacher_s_alone(taught: tuple[RunDirectory, Heard]) -> None:
+    facts = taught[0].facts()
+    seen = facts.training
+    assert seen is not None
+    twelve, nine = 12 * seen.training_images, 9 * seen.training_images
+    for teachers, state in ((nine - seen.training_images, "met"), (nine, "broken")):
+        assert seen.teacher is not None
+        told = seen.teacher.model_copy(update={"samples_seen": teachers})
+        more = seen.model_copy(update={"samples_seen": twelve + teachers, "teacher": told})
+        clauses = judge(facts.model_copy(update={"training": more}), load_contract("code9")).clauses
+        assert next(clause.state for clause in clauses if clause.name == "epochs") == state
+
+
+def test_a_person_is_told_which_network_is_trained(taught: tuple[RunDirectory, Heard]) -> None:
+    heard = taught[1]
+    assert heard.notes == [
+        "First the teacher, tiny with 1,966 parameters: 2 epochs of the 4 in all.",
+        "Now Tiny itself, with what the teacher answers beside the labels: 2 epochs.",
+    ]
+    assert heard.epochs == [(1, 2), (2, 2)] * 2
+    assert heard.before == [0, 2]
+
+
+def test_the_teacher_is_never_held_against_the_test_split(taught: tuple[RunDirectory, Heard]) -> None:
+    teacher = taught[0].teacher()
+    assert teacher.finished
+    assert not (teacher.path / rundir.EVALUATION).exists()
+    assert all(row["val_accuracy"] is None for row in teacher.log())
+
+
+@pytest.mark.parametrize("steps", [1, STEPS_AN_EPOCH, 15, 2 * STEPS_AN_EPOCH, 2 * STEPS_AN_EPOCH + 1, 35])
+def test_a_kill_in_any_step_of_either_changes_nothing(tmp_path: Path, taught: tuple[RunDirectory, Heard], steps: int) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(steps), **ARGUMENTS)
+    run = budgetnet.open_run(tmp_path / "run")
+    assert not run.finished
+    assert ending(training.resume(run.path)) == ending(taught[0])
+
+
+def test_ctrl_c_while_the_teacher_learns_names_the_run_and_keeps_its_state(
+    tmp_path: Path, taught: tuple[RunDirectory, Heard]
+) -> None:
+    import os
+    import signal
+
+    class Stop(Quiet):
+        def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            self.step = super().step  # type: ignore[method-assign]
+
+    with pytest.raises(Interrupted) as caught:
+        training.train(TINY, out=tmp_path / "run", progress=Stop(), **ARGUMENTS)
+    assert caught.value.path == tmp_path / "run"
+    assert len(RunDirectory(tmp_path / "run").teacher().checkpoints()) == 1
+    assert ending(training.resume(tmp_path / "run")) == ending(taught[0])
+
+
+def test_another_teacher_put_in_the_place_of_the_first_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(25), **ARGUMENTS)
+    other = training.train(TINY, out=tmp_path / "other", seed=1, **ARGUMENTS)
+    shutil.rmtree(tmp_path / "run" / rundir.TEACHER)
+    shutil.copytree(other.teacher().path, tmp_path / "run" / rundir.TEACHER)
+    with pytest.raises(InputError, match="its teacher has changed"):
+        training.resume(tmp_path / "run")
+
+
+def test_damaged_weights_of_a_teacher_are_not_learned_from(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(25), **ARGUMENTS)
+    weights = tmp_path / "run" / rundir.TEACHER / rundir.WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match=r"teacher/weights.*damaged"):
+        training.resume(tmp_path / "run")
+
+
+def test_the_loss_is_the_divergence_from_the_teacher_and_the_labels_share() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 10, generator=generator, dtype=torch.float64, requires_grad=True)
+    answers = torch.randn(6, 10, generator=generator, dtype=torch.float64).log_softmax(1)
+    labels = torch.arange(6)
+    told = Teacher(network="tiny", temperature=3.0, share=0.7)
+    loss = taught_loss(logits.log_softmax(1), labels, 0.1, answers, told)
+    wanted, given = (answers / 3).softmax(1), (logits / 3).softmax(1)
+    divergence = (wanted * (wanted / given).log()).sum(1).mean() * 9
+    expected = 0.7 * divergence + 0.3 * smoothed_loss(logits.log_softmax(1), labels, 0.1)
+    assert torch.allclose(loss, expected)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    by_hand = 0.7 * 9 * (given - wanted) / 3 / 6
+    labelled = 0.9 * F.one_hot(labels, 10) + 0.01
+    assert torch.allclose(gradient, by_hand + 0.3 * (logits.softmax(1) - labelled) / 6)
+
+
+def test_a_network_that_answers_as_its_teacher_has_nothing_to_learn() -> None:
+    answers = torch.randn(4, 10, generator=torch.Generator().manual_seed(1)).log_softmax(1)
+    loss = taught_loss(answers, torch.zeros(4, dtype=torch.int64), 0.0, answers, Teacher(network="tiny", share=1.0))
+    assert abs(float(loss)) < 1e-6
+
+
+def test_without_a_teacher_nothing_is_different(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    alone = training.train(TINY, out=tmp_path / "run", data="digits", epochs=2, threads=1, settings=["validation=200"])
+    assert not alone.teacher().path.exists()
+    assert alone.read(rundir.WEIGHTS) != taught[0].read(rundir.WEIGHTS)
+
+
+def test_a_recipe_with_a_teacher_goes_to_json_and_to_a_command_and_back() -> None:
+    recipe = default_recipe("fast").with_settings(["teacher=one-pool", "teacher.epochs=3", "teacher.temperature=4"])
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert recipe.epochs_in_all == recipe.epochs + 3
+    words = command_for(recipe, 0).split()
+    settings = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+    assert default_recipe("fast").with_settings(settings) == recipe
+    assert recipe.with_settings(["teacher=none"]) == default_recipe("fast")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("teacher=one-pol", "Did you mean 'one-pool'?"),
+        ("teacher.epochs=3", "--set teacher=NETWORK"),
+        ("teacher.epoch=3", "Did you mean 'epochs'?"),
+        ("teacher=nothere.py:Net", "no such file"),
+    ],
+)
+def test_wrong_words_for_a_teacher_are_one_sentence(tmp_path: Path, setting: str, words: str) -> None:
+    code, said = told("train", "fast", "--data", "digits", "--set", setting, "--out", tmp_path / "run")
+    assert code == 2
+    assert words in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_the_user_s_own_is_tied_to_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "wide.py"
+    file.write_text(Path(TINY.rpartition(":")[0]).read_text(encoding="utf-8"), encoding="utf-8")
+    settings = [f"teacher={file}:Tiny", "teacher.epochs=1", "teacher.rate=0.003"]
+    with pytest.raises(Killed):
+        training.train("tiny", data="digits", epochs=1, threads=1, settings=settings, out=tmp_path / "run", progress=KillAt(12))
+    file.write_text(file.read_text(encoding="utf-8") + "\n# other\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has changed since"):
+        training.resume(tmp_path / "run")
+
+
+def test_the_hand_in_shows_both_logs_and_what_the_teacher_was(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(taught[0].path, run)
+    assert told("report", run)[0] == 0
+    for name in ("README.md", "report.html"):
+        page = (run / "report" / name).read_text(encoding="utf-8")
+        assert "The teacher, tiny, 1,966 parameters:" in page
+        assert page.count("Epoch 1/2") == 2
+        assert "2 epochs after 2 of its teacher" in page
+        assert "a network of 1,966 parameters whose answers it learned and that is no part of it" in page
+
+
+def test_a_hand_in_without_its_teacher_s_files_is_refused(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(taught[0].path, run)
+    shutil.rmtree(run / rundir.TEACHER)
+    code, said = told("report", run)
+    assert code == 2
+    assert "its files are not here" in said
+
+
+def test_a_record_counts_the_teacher_s_seconds_and_epochs(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    run = taught[0]
+    assert told("record", run.path, "--out", tmp_path / "record")[0] == 0
+    record = json.loads((tmp_path / "record" / "record.json").read_text(encoding="utf-8"))
+    assert record["epochs"] == 4
+    assert record["teacher"] == {"network": "tiny", "parameters": 1966, "samples_seen": 2 * (1437 - 200)}
+    both = sum(row["seconds"] for row in [*run.timing(), *run.teacher().timing()])
+    assert record["seeds"][0]["seconds"] == pytest.approx(both, abs=0.06)
+    assert (tmp_path / "record" / "seed0-teacher-log.txt").read_text(encoding="utf-8").count("Epoch 1/2") == 1
