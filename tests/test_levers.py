@@ -36,6 +36,7 @@ LEVERS = [
     "augmentation.rotation=8",
     "augmentation.elastic=0.5",
     "augmentation.last_plain=1",
+    "augmentation.fading=true",
 ]
 
 
@@ -57,6 +58,20 @@ class StopAt(Quiet):
 
 def ending(run: rundir.RunDirectory) -> tuple[bytes, bytes]:
     return run.read(rundir.WEIGHTS), run.read(rundir.LOG)
+
+
+def test_images_move_less_from_epoch_to_epoch_where_the_recipe_fades() -> None:
+    whole = Augmentation(rotation=12, scale=0.4, shear=0.2, shift=4, elastic=1, last_plain=2, fading=True)
+    found = [whole.in_epoch(epoch, 6) for epoch in range(6)]
+    assert [each.rotation for each in found] == [12, 9, 6, 3, 0, 0]
+    assert [each.elastic for each in found] == [1, 0.75, 0.5, 0.25, 0, 0]
+    assert [each.any for each in found] == [True] * 4 + [False] * 2
+    steady = whole.model_copy(update={"fading": False})
+    assert [steady.in_epoch(epoch, 6).shift for epoch in range(6)] == [4, 4, 4, 4, 0, 0]
+
+
+def test_plain_epochs_alone_leave_every_image_as_it_is() -> None:
+    assert not any(Augmentation(shift=4, last_plain=9, fading=fading).in_epoch(0, 6).any for fading in (True, False))
 
 
 @pytest.mark.parametrize("steps", [3, 14, 25, 30])

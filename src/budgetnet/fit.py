@@ -162,9 +162,8 @@ class Fit:
         return float(loss.detach()), int((answer.detach().argmax(1) == labels).sum())
 
     def _moved(self, images: Tensor) -> Tensor:
-        options = self.recipe.augmentation
-        plain = self.position.epoch >= self.recipe.epochs - options.last_plain
-        return images if plain else augment(images, options, self.augmentation_generator)
+        options = self.recipe.augmentation.in_epoch(self.position.epoch, self.recipe.epochs)
+        return augment(images, options, self.augmentation_generator)
 
     def _refuse_divergence(self, loss: float) -> None:
         where = f"in epoch {self.position.epoch + 1}, step {self.position.step + 1}"

@@ -17,6 +17,10 @@ from budgetnet.facts import Frozen
 Scalar = bool | int | float | str
 
 
+MOVES = ("rotation", "scale", "shear", "shift", "elastic")
+"""The fields of an augmentation that say how far an image is moved."""
+
+
 class Augmentation(Frozen):
     """How far each training image is moved at random; the bounds of uniform draws, but for `elastic`. Zeros: not at all."""
 
@@ -34,11 +38,26 @@ class Augmentation(Frozen):
     """Standard deviation, in pixels, of the displacements on a coarse grid."""
     last_plain: int = Field(default=0, ge=0)
     """The last epochs train on the images as they are."""
+    fading: bool = False
+    """From epoch to epoch images are moved less, in a straight line down to nothing where the plain epochs begin."""
+
+    def in_epoch(self, epoch: int, epochs: int) -> Augmentation:
+        """Return how far images are moved in `epoch`, counted from 0, of `epochs`.
+
+        >>> [Augmentation(shift=2, last_plain=1, fading=True).in_epoch(epoch, 5).shift for epoch in range(5)]
+        [2.0, 1.5, 1.0, 0.5, 0.0]
+        """
+        left = epochs - self.last_plain - epoch
+        share = max(0, left) / max(1, epochs - self.last_plain) if self.fading else float(left > 0)
+        if share == 1:
+            return self
+        moved = {name: getattr(self, name) * share for name in MOVES}
+        return self.model_copy(update=moved)
 
     @property
     def any(self) -> bool:
         """Whether anything is moved."""
-        return bool(self.rotation or self.scale or self.shear or self.shift or self.elastic)
+        return any(getattr(self, name) for name in MOVES)
 
 
 class Teacher(Frozen):
