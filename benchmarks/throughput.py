@@ -163,7 +163,8 @@ def _measure_network(name: str, plan: Plan, batch: int | None) -> dict[str, Any]
         TUTORIAL: ("", "pytorch_tutorial", shared),
         MATRIX: ("", "matrix", shared),
     }
-    whole = recipe.varied(epochs=ENDLESS, batch=size, validation=0, watch="nothing")
+    # A round is an epoch, and the first ones would be those of a teacher.
+    whole = recipe.varied(epochs=ENDLESS, batch=size, validation=0, watch="nothing", teacher=None)
     if OURS in plan.only and _does_more(whole, plain):
         tasks[WHOLE] = ("", "ours", {**shared, "recipe": whole.model_dump()})
     tasks = {key: task for key, task in tasks.items() if key in {*plan.only, WHOLE, MATRIX}}
