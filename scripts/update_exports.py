@@ -1,6 +1,7 @@
 """Write the table of docs/EXPORT.md anew: python scripts/update_exports.py RUN [RUN ...].
 
-Reads the verification that `budgetnet export` left in each run; nothing in the table is typed by hand.
+Reads the verification that `budgetnet export` left in each run; nothing in the table is typed by hand. Rows of networks that no run is
+given of stay as they are.
 """
 
 import sys
@@ -35,8 +36,14 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    lines = [line for path in sys.argv[1:] for line in rows_of(Path(path))]
+    before, rest = text.split(BEGIN)
+    kept, after = rest.split(END)
+    networks: dict[str, list[str]] = {}
+    for line in kept.removeprefix(HEAD).splitlines(keepends=True):
+        networks.setdefault(line.split(" | ")[0].removeprefix("| "), []).append(line)
+    for path in map(Path, sys.argv[1:]):
+        networks[open_run(path).recipe().name] = rows_of(path)
+    lines = [line for rows in networks.values() for line in rows]
     PAGE.write_text(before + BEGIN + HEAD + "".join(lines) + END + after, encoding="utf-8")
 
 

@@ -56,8 +56,20 @@ def own_text(records: list[dict[str, Any]]) -> str:
         return text
     return (
         f"{text}\n\nEach was chosen on a validation part of the training split and frozen in a commit; only then was the test split read, "
-        "once for each seed. Raw values, curves and commits: `records/`." + again_text(records)
+        "once for each seed. Raw values, curves and commits: `records/`." + again_text(records) + teachers_text(records)
     )
+
+
+def teachers_text(records: list[dict[str, Any]]) -> str:
+    """Return which recipes learned from a teacher, and what it was; nothing where none did."""
+    said = [
+        f" `{record['name']}` learned from a teacher, `{record['teacher']['network']}` with {record['teacher']['parameters']:,} parameters, "
+        f"which was trained first: its {record['recipe']['teacher']['epochs']} epochs are among the {record['epochs']}, its seconds among "
+        "the seconds; it is no part of the network."
+        for record in records
+        if record.get("teacher")
+    ]
+    return "".join(said)
 
 
 def again_text(records: list[dict[str, Any]]) -> str:
