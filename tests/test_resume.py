@@ -14,11 +14,12 @@ import pytest
 from safetensors.torch import load, save
 
 import budgetnet
-from budgetnet import rundir, training
+from budgetnet import checkpoints, rundir, training
+from budgetnet.checkpoints import Checkpoint
 from budgetnet.errors import InputError
 from budgetnet.interruption import Interrupted
 from budgetnet.progress import Quiet
-from budgetnet.rundir import Checkpoint, RunDirectory
+from budgetnet.rundir import RunDirectory
 
 TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
 ARGUMENTS: dict[str, Any] = {"data": "digits", "epochs": 3, "threads": 1, "settings": ["validation=200"]}
@@ -101,7 +102,7 @@ def test_a_finished_run_without_its_mark_has_no_result_and_is_not_trained_over(t
 def test_previous_is_taken_only_where_it_is_sound(tmp_path: Path) -> None:
     run = kill_at(tmp_path / "run", 15)
     for checkpoint in run.checkpoints():
-        (checkpoint / rundir.STATE).write_text("{}")
+        (checkpoint / checkpoints.STATE).write_text("{}")
     with pytest.raises(InputError, match="damaged"):
         training.resume(run.path, previous=True)
     assert len(run.checkpoints()) == 2
@@ -142,7 +143,7 @@ def test_the_comparison_would_notice_what_a_checkpoint_forgets(
     assert weights != uninterrupted[0]
 
 
-@pytest.mark.parametrize("name", [rundir.STATE_TENSORS, rundir.STATE])
+@pytest.mark.parametrize("name", [checkpoints.STATE_TENSORS, checkpoints.STATE])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_it_serves(
     tmp_path: Path, uninterrupted: tuple[bytes, bytes], name: str, damage: str

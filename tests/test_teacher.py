@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import budgetnet
 from budgetnet import rundir, training
 from budgetnet.contract import judge, load_contract
+from budgetnet.durable import MANIFEST, manifest_of
 from budgetnet.errors import InputError
 from budgetnet.interruption import Interrupted
 from budgetnet.loss import smoothed_loss, taught_loss
@@ -23,6 +24,7 @@ from budgetnet.networks import default_recipe
 from budgetnet.preparing import command_for
 from budgetnet.progress import Quiet
 from budgetnet.recipe import Recipe, Teacher
+from budgetnet.report.evidence import read_run
 from budgetnet.rundir import RunDirectory
 from budgetnet.trained import measure_again
 
@@ -165,8 +167,97 @@ def test_another_teacher_put_in_the_place_of_the_first_is_refused(tmp_path: Path
     other = training.train(TINY, out=tmp_path / "other", seed=1, **ARGUMENTS)
     shutil.rmtree(tmp_path / "run" / rundir.TEACHER)
     shutil.copytree(other.teacher().path, tmp_path / "run" / rundir.TEACHER)
-    with pytest.raises(InputError, match="its teacher has changed"):
+    with pytest.raises(InputError, match="holds another teacher"):
         training.resume(tmp_path / "run")
+
+
+def test_a_teacher_that_was_taken_away_is_missed_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(25), **ARGUMENTS)
+    shutil.rmtree(tmp_path / "run" / rundir.TEACHER)
+    with pytest.raises(InputError, match="gone or incomplete"):
+        training.resume(tmp_path / "run")
+    assert not (tmp_path / "run" / rundir.TEACHER).exists()
+
+
+@pytest.mark.parametrize("steps", [15, 35])
+def test_previous_means_the_checkpoint_of_what_is_under_way(tmp_path: Path, taught: tuple[RunDirectory, Heard], steps: int) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(steps), **ARGUMENTS)
+    assert ending(training.resume(tmp_path / "run", previous=True)) == ending(taught[0])
+
+
+@pytest.mark.parametrize("changed", [{"rate": 0.1}, {"epochs": 1}, {"validation": 0}])
+def test_another_recipe_in_the_teacher_s_folder_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(15), **ARGUMENTS)
+    teacher = RunDirectory(tmp_path / "run").teacher()
+    teacher.write_json(rundir.RECIPE, {**teacher.recipe().model_dump(), **changed})
+    with pytest.raises(InputError, match="holds another teacher"):
+        training.resume(tmp_path / "run")
+
+
+def with_another_log(teacher: RunDirectory, rows: list[dict[str, Any]]) -> None:
+    """Put rows into a finished teacher's log, and a manifest that fits."""
+    teacher.write_lines(rundir.LOG, rows)
+    names = rundir.RESULTS_OF_TEACHER
+    teacher.write(MANIFEST, manifest_of({name: teacher.read(name) for name in names}))
+
+
+@pytest.mark.parametrize("rows", [[], [{"epoch": 1, "samples_seen": 5}, {"epoch": 2, "samples_seen": -1_000_000}]])
+def test_samples_that_a_teacher_s_log_hides_are_missed(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", progress=KillAt(22), **ARGUMENTS)
+    with_another_log(RunDirectory(tmp_path / "run").teacher(), rows)
+    with pytest.raises(InputError, match="is not the log of 2 epochs"):
+        training.resume(tmp_path / "run")
+
+
+def test_the_teacher_of_a_run_is_not_gone_on_with_by_itself(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "run", checkpoint_seconds=0, progress=KillAt(15), **ARGUMENTS)
+    with pytest.raises(InputError, match=f"--resume {tmp_path / 'run'}$"):
+        training.resume(tmp_path / "run" / rundir.TEACHER)
+
+
+def test_an_unfinished_run_counts_what_its_teacher_saw(tmp_path: Path) -> None:
+    for steps, seen in ((15, 14 * 128 - 20), (21, 2 * (1437 - 200))):
+        with pytest.raises(Killed):
+            training.train(TINY, out=tmp_path / str(steps), checkpoint_seconds=0, progress=KillAt(steps), **ARGUMENTS)
+        facts = RunDirectory(tmp_path / str(steps)).facts()
+        assert facts.training is not None
+        assert facts.training.samples_seen <= seen + 128
+        assert facts.training.samples_seen >= seen - 256
+        clause = next(clause for clause in judge(facts, load_contract("code9")).clauses if clause.name == "epochs")
+        assert (clause.state, "not finished" in clause.why) == ("unproven", True)
+
+
+def test_what_a_teacher_keeps_beside_its_weights_makes_no_difference(tmp_path: Path) -> None:
+    (tmp_path / "big.py").write_text(BUFFERED, encoding="utf-8")
+    settings = [f"teacher={tmp_path / 'big.py'}:Buffered", "teacher.epochs=1", "teacher.rate=0.003"]
+    shared: dict[str, Any] = {"data": "digits", "epochs": 1, "threads": 1, "settings": settings}
+    whole = training.train("tiny", out=tmp_path / "whole", **shared)
+    with pytest.raises(Killed):
+        training.train("tiny", out=tmp_path / "run", progress=KillAt(26), **shared)
+    assert ending(training.resume(tmp_path / "run")) == ending(whole)
+
+
+BUFFERED = """
+import torch
+from torch import nn
+
+
+class Buffered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 10, 5, stride=3, bias=False)
+        self.register_buffer("calls", torch.zeros(()), persistent=False)
+
+    def forward(self, images):
+        if self.training:
+            self.calls += 1
+        return self.layer(images).mean((2, 3)) * (1 + self.calls)
+"""
 
 
 def test_damaged_weights_of_a_teacher_are_not_learned_from(tmp_path: Path) -> None:
@@ -226,6 +317,7 @@ def test_a_recipe_with_a_teacher_goes_to_json_and_to_a_command_and_back() -> Non
         ("teacher.epochs=3", "--set teacher=NETWORK"),
         ("teacher.epoch=3", "Did you mean 'epochs'?"),
         ("teacher=nothere.py:Net", "no such file"),
+        ("teacher=nothing", "The zoo has no network"),
     ],
 )
 def test_wrong_words_for_a_teacher_are_one_sentence(tmp_path: Path, setting: str, words: str) -> None:
@@ -234,6 +326,72 @@ def test_wrong_words_for_a_teacher_are_one_sentence(tmp_path: Path, setting: str
     assert words in said
     assert "Traceback" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_the_last_word_on_the_teacher_counts_and_contradictions_are_refused() -> None:
+    taught_recipe = default_recipe("fast").with_settings(["teacher=tiny"])
+    assert default_recipe("fast").with_settings(["teacher=tiny", "teacher=none"]).teacher is None
+    again = taught_recipe.with_settings(["teacher=none", "teacher=one-pool"]).teacher
+    assert again is not None
+    assert again.network == "one-pool"
+    with pytest.raises(InputError, match="contradict"):
+        taught_recipe.with_settings(["teacher=none", "teacher.epochs=3"])
+    with pytest.raises(InputError, match="temperature"):
+        taught_recipe.with_settings(["teacher.temperature=1e200"])
+
+
+def test_a_study_takes_its_teachers_from_the_zoo(tmp_path: Path) -> None:
+    from budgetnet.study import arms
+    from budgetnet.study.definition import Definition
+
+    definition = Definition(recipes=["tiny"], seeds=2, data="digits", set={"teacher": TINY})
+    with pytest.raises(InputError, match="networks of the zoo"):
+        arms.make_study(definition, name="some", folder=tmp_path, data_dir=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "words"),
+    [
+        (rundir.FACTS, {"teacher": None}, "whether there was a teacher"),
+        (rundir.FACTS, {"samples_seen": 2 * (1437 - 200)}, "end elsewhere"),
+        (rundir.FACTS, {"teacher": {"network": "x", "parameters": 5, "samples_seen": 2474}}, "not the teacher"),
+        (rundir.FACTS, {"teacher": {"network": "tiny", "parameters": -7, "samples_seen": 2474}}, "not a file of facts"),
+    ],
+)
+def test_a_report_is_not_fooled_about_a_teacher(
+    tmp_path: Path, taught: tuple[RunDirectory, Heard], name: str, changed: dict[str, Any], words: str
+) -> None:
+    shutil.copytree(taught[0].path, tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    facts = json.loads(run.read(name))
+    facts["training"] |= changed
+    run.write_json(name, facts)
+    names = [*rundir.RESULTS, rundir.MANIFEST_OF_TEACHER]
+    run.write(MANIFEST, manifest_of({name: run.read(name) for name in names}))
+    with pytest.raises(InputError, match=words):
+        read_run(run.path)
+
+
+def test_more_samples_of_the_teacher_than_of_the_run_prove_nothing(taught: tuple[RunDirectory, Heard]) -> None:
+    facts = taught[0].facts()
+    assert facts.training is not None
+    assert facts.training.teacher is not None
+    told_more = facts.training.teacher.model_copy(update={"samples_seen": 10**9})
+    changed = facts.model_copy(update={"training": facts.training.model_copy(update={"teacher": told_more})})
+    clauses = judge(changed, load_contract("code9")).clauses
+    assert next(clause.state for clause in clauses if clause.name == "epochs") == "unproven"
+
+
+def test_another_teacher_behind_a_finished_run_is_noticed(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    shutil.copytree(taught[0].path, tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    rows = run.teacher().timing()
+    run.teacher().write_lines(rundir.TIMING, [{**row, "seconds": 1e9} for row in rows])
+    with pytest.raises(InputError, match="damaged"):
+        run.verify()
+    with_another_log(run.teacher(), run.teacher().log())
+    with pytest.raises(InputError, match=r"teacher/manifest.*damaged"):
+        run.verify()
 
 
 def test_a_teacher_of_the_user_s_own_is_tied_to_its_file(tmp_path: Path) -> None:
@@ -245,6 +403,25 @@ def test_a_teacher_of_the_user_s_own_is_tied_to_its_file(tmp_path: Path) -> None
     file.write_text(file.read_text(encoding="utf-8") + "\n# other\n", encoding="utf-8")
     with pytest.raises(InputError, match="has changed since"):
         training.resume(tmp_path / "run")
+
+
+def test_a_run_finds_its_teacher_s_file_from_wherever_it_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "big.py").write_text(Path(TINY.rpartition(":")[0]).read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings = ["teacher=big.py:Tiny", "teacher.epochs=1", "teacher.rate=0.003"]
+    with pytest.raises(Killed):
+        training.train("tiny", data="digits", epochs=1, threads=1, settings=settings, out="run", progress=KillAt(30))
+    monkeypatch.chdir("/")
+    assert training.resume(tmp_path / "run").finished
+
+
+def test_a_record_without_the_teacher_s_files_is_refused(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:
+    shutil.copytree(taught[0].path, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / rundir.TEACHER)
+    code, said = told("record", tmp_path / "run", "--out", tmp_path / "record")
+    assert code == 2
+    assert "Traceback" not in said
+    assert not (tmp_path / "record").exists()
 
 
 def test_the_hand_in_shows_both_logs_and_what_the_teacher_was(tmp_path: Path, taught: tuple[RunDirectory, Heard]) -> None:

@@ -122,9 +122,9 @@ class TeacherFacts(Frozen):
     """The network that a run trained first, to learn from its answers. It is no part of what is handed in."""
 
     network: str
-    parameters: int
+    parameters: int = Field(ge=1)
     """Its total."""
-    samples_seen: int
+    samples_seen: int = Field(ge=0)
     """Images that went through its optimizer's steps; they are in the run's `samples_seen`."""
 
 

@@ -94,12 +94,13 @@ def _epochs(training: TrainingFacts | None, limit: EpochLimit) -> ClauseResult:
         return result("unproven", None, f"No epochs are known: {NOT_TRAINED}.")
     if training.training_images == 0 and training.samples_seen == 0:
         return result("unproven", None, "No epochs are known: weights do not say how they were trained.")
-    if training.training_images <= 0 or training.samples_seen < 0:
-        return result("unproven", None, "The run does not say how many images one epoch is, or how many it saw.")
+    teachers = training.teacher.samples_seen if training.teacher else 0
+    if training.training_images <= 0 or training.samples_seen < teachers:
+        return result("unproven", None, "The run does not say how many images one epoch is, or how many it and its teacher saw.")
     seen = Fraction(training.samples_seen, training.training_images)
     allowed = Fraction(str(limit.at_most))
     so_far = "" if training.complete else " so far, and the run is not finished"
-    taught = f", {training.teacher.samples_seen:,} of them seen by its teacher," if training.teacher else ""
+    taught = f", {teachers:,} of them seen by its teacher," if training.teacher else ""
     said = f"{training.samples_seen:,} samples seen{taught} are {float(seen):.2f} epochs of {training.training_images:,} images{so_far}"
     if seen > allowed:
         over = math.ceil((seen - allowed) * training.training_images)

@@ -77,10 +77,15 @@ def is_own(target: str) -> bool:
 
 
 def source_sha256(recipe: Recipe) -> str | None:
-    """Return the hash of the user's network file, or of its and its teacher's; None for the zoo's networks."""
-    targets = [recipe.network, *([recipe.teacher.network] if recipe.teacher else [])]
-    files = [split_target(target)[0] for target in targets if is_own(target)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else None
+    """Return the hash of the user's network file, None for the zoo's networks."""
+    if not is_own(recipe.network):
+        return None
+    return hashlib.sha256(split_target(recipe.network)[0].read_bytes()).hexdigest()
+
+
+def teacher_source_sha256(recipe: Recipe) -> str | None:
+    """Return the same of its teacher's."""
+    return None if recipe.teacher is None else source_sha256(recipe.of_teacher())
 
 
 def _find_in_file(path: Path, name: str) -> Any:

@@ -14,7 +14,7 @@ from budgetnet.datasets import Dataset, Split
 from budgetnet.errors import InputError
 from budgetnet.evaluate import as_input
 from budgetnet.loss import log_probability_function
-from budgetnet.networks import build_network, default_recipe, is_own, source_sha256
+from budgetnet.networks import build_network, default_recipe, is_own, source_sha256, split_target, teacher_source_sha256
 from budgetnet.randomness import global_generators_restored
 from budgetnet.recipe import Recipe, Teacher
 from budgetnet.state import network_tensors
@@ -29,6 +29,10 @@ def decide_recipe(name: str | Recipe, data: str | None, epochs: int | None, sett
     if recipe.data not in datasets.DATA_SETS and Path(recipe.data).exists():
         # A run must find its data again from wherever it is resumed.
         recipe = recipe.varied(data=str(Path(recipe.data).resolve()))
+    if recipe.teacher is not None and is_own(recipe.teacher.network):
+        file, name_in_file = split_target(recipe.teacher.network)
+        target = f"{file}:{name_in_file}" if name_in_file else str(file)
+        recipe = recipe.varied(teacher={**recipe.teacher.model_dump(), "network": target})
     return recipe if epochs is None else recipe.varied(epochs=epochs)
 
 
@@ -63,8 +67,9 @@ def check_fits(recipe: Recipe, seed: int, dataset: Dataset) -> None:
 
 
 def identity_of(recipe: Recipe, seed: int) -> dict[str, Any]:
-    """Return what `run.json` holds: seed, command, and the hash of the user's network file."""
-    return {"seed": seed, "command": command_for(recipe, seed), "network_source_sha256": source_sha256(recipe)}
+    """Return what `run.json` holds: seed, command, and the hashes of the user's network files."""
+    taught = {} if recipe.teacher is None else {"teacher_source_sha256": teacher_source_sha256(recipe)}
+    return {"seed": seed, "command": command_for(recipe, seed), "network_source_sha256": source_sha256(recipe), **taught}
 
 
 def command_for(recipe: Recipe, seed: int) -> str:

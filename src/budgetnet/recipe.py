@@ -66,7 +66,7 @@ class Teacher(Frozen):
     Its samples are samples of the run. What does not stand here is as in the recipe. Source: Hinton, Vinyals and Dean, arXiv:1503.02531.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     network: str
     """Zoo name, or `path/to/file.py:Class`; built without arguments."""
@@ -78,7 +78,7 @@ class Teacher(Frozen):
     """In the teacher's own loss; the recipe's is of its own network."""
     last_plain: int = Field(default=2, ge=0)
     """The teacher's last epochs train on the images as they are."""
-    temperature: float = Field(default=2.0, gt=0)
+    temperature: float = Field(default=2.0, ge=0.1, le=100)
     """By which both networks' logits are divided where they are compared; higher ones show more of the classes that are not the answer."""
     share: float = Field(default=0.9, gt=0, le=1)
     """Of the loss that follows the teacher; the rest follows the labels."""
@@ -195,14 +195,18 @@ class Recipe(Frozen):
                 arguments[name] = parse_scalar(text)
             elif part in parts and name:
                 parts[part][name] = parse_scalar(text)
-            elif setting == "teacher=none":
+            elif field == "teacher" and text == "none":
                 changes["teacher"] = None
+                parts["teacher"].pop("network", None)
             elif field == "teacher":
+                changes.pop("teacher", None)
                 parts["teacher"]["network"] = text
             else:
                 changes[field] = parse_scalar(text)
         if arguments != self.network_arguments:
             changes["network_arguments"] = arguments
+        if "teacher" in changes and parts["teacher"]:
+            raise InputError(f"teacher=none and teacher.{next(iter(parts['teacher']))}=… contradict each other.")
         for part, given in parts.items():
             if given:
                 changes[part] = self._part_with(part, given)

@@ -61,14 +61,12 @@ def write_record(
     if existing.is_file() and read_record(existing).get("name") != name:
         raise InputError(f"{out}: holds the record of another recipe; choose another --out.")
     document = {"date": date, **record_document(runs, contract=contract, made_with=made_with, frozen=frozen)}
+    logs = {f"seed{_seed(run)}-log.txt": _log(run) for run in runs}
+    logs |= {f"seed{_seed(run)}-teacher-log.txt": _log(run.teacher()) for run in runs if run.recipe().teacher is not None}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for run in runs:
-            log = log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
-            (out / f"seed{_seed(run)}-log.txt").write_text(log + "\n", encoding="utf-8")
-            if run.recipe().teacher is not None:
-                log = log_form.whole_log(run.teacher().log(), run.teacher().timing(), run.recipe().of_teacher().epochs)
-                (out / f"seed{_seed(run)}-teacher-log.txt").write_text(log + "\n", encoding="utf-8")
+        for name, log in logs.items():
+            (out / name).write_text(log + "\n", encoding="utf-8")
         existing.write_text(_as_text(document), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out}: the record cannot be written: {error.strerror}.") from None
@@ -149,6 +147,10 @@ def _as_text(document: dict[str, Any]) -> str:
     rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False, allow_nan=False)}" for row in document["seeds"])
     text = json.dumps({**document, "seeds": []}, indent=1, ensure_ascii=False, allow_nan=False)
     return text.replace('\n "seeds": []', f'\n "seeds": [\n{rows}\n ]', 1) + "\n"
+
+
+def _log(run: RunDirectory) -> str:
+    return log_form.whole_log(run.log(), run.timing(), run.recipe().epochs)
 
 
 def _teacher(run: RunDirectory) -> dict[str, Any]:

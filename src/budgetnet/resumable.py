@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
@@ -46,8 +47,6 @@ class Workplace:
     checkpoint_seconds: float
     stop: StopRequest
     progress: Progress
-    previous: bool
-    """Whether to go on from the checkpoint before the newest one."""
 
 
 @dataclass(frozen=True)
@@ -59,30 +58,81 @@ class Taught:
     facts: TeacherFacts
 
 
-def taught(run: RunDirectory, work: Workplace) -> Taught:
-    """Return the teacher of the recipe in `work`, trained in `run` as far as it is not yet."""
-    whole, dataset = work.recipe, work.dataset
-    work = replace(work, recipe=whole.of_teacher())
-    network = build_network(work.recipe, seed=work.seed, input_shape=dataset.shape, classes=len(dataset.class_names))
-    parameters = measure(network, name=work.recipe.network, input_shape=dataset.shape).parameters.total
-    if not run.finished:
-        if not (run.path / rundir.RECIPE).is_file():
-            identity, fingerprint = identity_of(whole, work.seed), RunDirectory(work.path).fingerprint()
-            rundir.create_run(run.path, work.recipe, identity=identity, fingerprint=fingerprint)
-        said = f"First the teacher, {work.recipe.network} with {parameters:,} parameters: {work.recipe.epochs} epochs"
-        work.progress.note(f"{said} of the {whole.epochs_in_all} in all.")
-        carry_out(run, prepared(run, network, work, None))
-        run.finish({rundir.WEIGHTS: as_safetensors(network_tensors(network))}, rundir.RESULTS_OF_TEACHER)
-        work.progress.note(f"Now {whole.name} itself, with what the teacher answers beside the labels: {whole.epochs} epochs.")
-    run.verify(rundir.RESULTS_OF_TEACHER)
-    load_network(network, load(run.read(rundir.WEIGHTS)))
-    samples = int(run.log()[-1]["samples_seen"])
-    return Taught(
-        _answers(network, dataset), TeacherFacts(network=work.recipe.network, parameters=parameters, samples_seen=samples)
-    )
+def taught(run: RunDirectory, work: Workplace, *, previous: bool) -> tuple[Taught, bool]:
+    """Return the teacher of `run`, trained as far as it is not yet, and whether `previous` is still to be done.
+
+    `previous` asks for the checkpoint before the newest one, of what is under way: the teacher, or after it the network.
+    """
+    whole, folder = work.recipe, run.teacher()
+    own = replace(work, recipe=whole.of_teacher())
+    _refuse_another(run, own)
+    parameters = measure(_fresh(own), name=own.recipe.network, input_shape=work.dataset.shape).parameters.total
+    if not folder.finished:
+        _train_teacher(run, own, whole, parameters, previous=previous)
+        previous = False
+    folder.verify(rundir.RESULTS_OF_TEACHER)
+    seen = _samples_of(folder, own)
+    # Always from its file: what a network keeps beside its weights must not differ between a resumed run and one in a single stretch.
+    network = _fresh(own)
+    log_probabilities = log_probability_function(network, work.dataset.shape, len(work.dataset.class_names))
+    try:
+        load_network(network, load(folder.read(rundir.WEIGHTS)))
+    except (SafetensorError, ValueError):
+        raise InputError(f"{folder.path / rundir.WEIGHTS}: no weights can be read from it.") from None
+    network.eval()
+
+    def answers(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return log_probabilities(images)
+
+    return Taught(answers, TeacherFacts(network=own.recipe.network, parameters=parameters, samples_seen=seen)), previous
 
 
-def prepared(run: RunDirectory, network: nn.Module, work: Workplace, teacher: Taught | None) -> Fit:
+def _fresh(work: Workplace) -> nn.Module:
+    dataset = work.dataset
+    return build_network(work.recipe, seed=work.seed, input_shape=dataset.shape, classes=len(dataset.class_names))
+
+
+def _refuse_another(run: RunDirectory, own: Workplace) -> None:
+    """Raise `InputError` where the folder of the teacher holds anything but this run's: it was edited, or put there."""
+    folder = run.teacher()
+    begun = (folder.path / rundir.RECIPE).is_file()
+    if run.checkpoints() and not folder.finished:
+        raise InputError(
+            f"{folder.path}: the run has learned from a teacher, and its files are gone or incomplete; give them back."
+        )
+    if not begun:
+        return
+    same_data = folder.fingerprint().get("data_sha256") == run.fingerprint().get("data_sha256")
+    if folder.recipe() != own.recipe or folder.identity()["seed"] != own.seed or not same_data:
+        raise InputError(f"{folder.path}: holds another teacher than this run's recipe, seed and data ask for.")
+    if not folder.finished and (folder.path / MANIFEST).exists():
+        raise InputError(
+            f"{folder.path}: was finished, but its file {rundir.DONE!r} is gone; it is not trained again over its results."
+        )
+
+
+def _samples_of(folder: RunDirectory, own: Workplace) -> int:
+    """Return how many images the finished teacher saw; what its log says must be what its recipe asks for."""
+    each, rows = len(splits(own.recipe, own.dataset)[0]), folder.log()
+    if [row["samples_seen"] for row in rows] != [each * epoch for epoch in range(1, own.recipe.epochs + 1)]:
+        raise InputError(f"{folder.path / rundir.LOG}: is not the log of {own.recipe.epochs} epochs of {each:,} images.")
+    return each * own.recipe.epochs
+
+
+def _train_teacher(run: RunDirectory, own: Workplace, whole: Recipe, parameters: int, *, previous: bool) -> None:
+    folder, network = run.teacher(), _fresh(own)
+    if not (folder.path / rundir.RECIPE).is_file():
+        rundir.create_run(folder.path, own.recipe, identity=identity_of(whole, own.seed), fingerprint=run.fingerprint())
+    said = f"First the teacher, {own.recipe.network} with {parameters:,} parameters: {own.recipe.epochs} epochs"
+    own.progress.note(f"{said} of the {whole.epochs_in_all} in all.")
+    with folder.locked():
+        carry_out(folder, prepared(folder, network, own, None, previous=previous))
+        folder.finish({rundir.WEIGHTS: as_safetensors(network_tensors(network))}, rundir.RESULTS_OF_TEACHER)
+    own.progress.note(f"Now {whole.name} itself, with what the teacher answers beside the labels: {whole.epochs} epochs.")
+
+
+def prepared(run: RunDirectory, network: nn.Module, work: Workplace, teacher: Taught | None, *, previous: bool) -> Fit:
     """Return the training of `network` as far as the checkpoints in `run` have brought it."""
     recipe = work.recipe
     training, watched = splits(recipe, work.dataset)
@@ -90,7 +140,7 @@ def prepared(run: RunDirectory, network: nn.Module, work: Workplace, teacher: Ta
     average = Average(network, recipe.averaging) if recipe.averaging else None
     position = Position(samples_seen=teacher.facts.samples_seen if teacher else 0)
     generator_states: dict[str, Tensor] = {}
-    checkpoint = run.load_checkpoint(previous=work.previous)
+    checkpoint = run.load_checkpoint(previous=previous)
     if checkpoint is not None:
         _refuse_edited(run, checkpoint.state.pop("origin", None))
         position, generator_states = restore(checkpoint, network, optimizer, average)
@@ -123,17 +173,6 @@ def carry_out(run: RunDirectory, fitting: Fit) -> None:
         fitting.average.take_over()
     # A kill between the last checkpoint and its log leaves the log one epoch behind.
     _write_log(run, {"log": fitting.position.log, "timing": fitting.position.timing})
-
-
-def _answers(network: nn.Module, dataset: Dataset) -> Callable[[Tensor], Tensor]:
-    log_probabilities = log_probability_function(network, dataset.shape, len(dataset.class_names))
-    network.eval()
-
-    def answers(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return log_probabilities(images)
-
-    return answers
 
 
 def _state_taker(

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from budgetnet.checkpoints import Checkpoint, Checkpoints
 from budgetnet.durable import MANIFEST, flush_folder, manifest_of, parse_json_object, verify_manifest, write_durably
 from budgetnet.errors import InputError
 from budgetnet.facts import Facts
@@ -37,28 +38,19 @@ WEIGHTS = "weights.safetensors"
 DONE = "done"
 LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
-STATE_TENSORS = "state.safetensors"
-STATE = "state.json"
 EXPORTS = "export"
 """The folder of what `export` wrote, each file verified."""
 EXPORTS_TABLE = "exports.json"
 TEACHER = "teacher"
 """The folder of the network that a run learned from: a run directory of its own, without a result on the test split."""
-KEPT_CHECKPOINTS = 2
 RESULTS = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, FACTS, EVALUATION, MISCLASSIFIED, WEIGHTS)
 """The files of a finished run, each in the manifest."""
 RESULTS_OF_TEACHER = (RECIPE, RUN, FINGERPRINT, LOG, TIMING, WEIGHTS)
 """The same for a teacher."""
+MANIFEST_OF_TEACHER = f"{TEACHER}/{MANIFEST}"
+"""In the manifest of the run that learned from it."""
 LARGEST_FILE = 256 * 2**20
 """Bytes; a file of a run directory that is larger was not written by this program."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One state of a run, as it was saved: JSON values, and a safetensors file's bytes."""
-
-    state: dict[str, Any]
-    tensors: bytes
 
 
 @dataclass(frozen=True)
@@ -71,6 +63,11 @@ class RunDirectory:
     def finished(self) -> bool:
         """Whether the run is complete: all results are there and `done` was written."""
         return (self.path / DONE).is_file()
+
+    @property
+    def is_teacher(self) -> bool:
+        """Whether this is the folder of another run's teacher."""
+        return self.path.name == TEACHER and (self.path.parent / RECIPE).is_file()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -135,7 +132,10 @@ class RunDirectory:
         if self.finished or facts.training is None:
             return facts
         # Without `done` nothing vouches for a result, so an unfinished run has none, whatever its file says.
-        seen = [int(row["samples_seen"]) for row in self.log()[-1:]] + [int(path.name) for path in self.checkpoints()[-1:]]
+        seen = [
+            *(int(row["samples_seen"]) for run in (self, self.teacher()) for row in run.log()[-1:]),
+            *(int(path.name) for run in (self, self.teacher()) for path in run.checkpoints()[-1:]),
+        ]
         unfinished = dict.fromkeys(("accuracy", "loss", "forward_passes", "accuracy_by_epoch"))
         seen_so_far = {"samples_seen": max(seen, default=0), "complete": False}
         return facts.model_copy(update={"training": facts.training.model_copy(update={**unfinished, **seen_so_far})})
@@ -145,10 +145,15 @@ class RunDirectory:
         return self._json_object(EVALUATION)
 
     def verify(self, results: Sequence[str] = RESULTS) -> None:
-        """Hold every one of `results` against the manifest. Raises `InputError` with the name of the first file that differs or lacks."""
+        """Hold every result, a teacher's too, against its manifest. Raises `InputError` with the first that differs or lacks."""
         if not self.finished:
             raise InputError(f"{self.path}: this run is not finished ({len(self.log())} epochs so far). {self._how_to_resume()}")
         verify_manifest(self.path, results)
+        if results is RESULTS and self.recipe().teacher is not None:
+            if not self.teacher().finished:
+                raise InputError(f"{self.teacher().path}: the run learned from a teacher, and its files are not here.")
+            self.teacher().verify(RESULTS_OF_TEACHER)
+            verify_manifest(self.path, [MANIFEST_OF_TEACHER])
 
     # -- writing
 
@@ -175,67 +180,33 @@ class RunDirectory:
         """Write `contents`, then the manifest over all `results`, then `done`; the checkpoints are no longer needed."""
         for name, content in contents.items():
             self.write(name, content)
-        self.write(MANIFEST, manifest_of({name: self.read(name) for name in results}))
+        names = [*results, MANIFEST_OF_TEACHER] if (self.path / MANIFEST_OF_TEACHER).is_file() else results
+        self.write(MANIFEST, manifest_of({name: self.read(name) for name in names}))
         self.write(DONE, b"")
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     # -- checkpoints
 
+    @property
+    def _kept(self) -> Checkpoints:
+        return Checkpoints(self.path / CHECKPOINTS, self._how_to_resume())
+
     def save_checkpoint(self, samples_seen: int, checkpoint: Checkpoint) -> None:
         """Keep a state of the run; it appears whole or not at all, and the one before it stays."""
-        folder = self.path / CHECKPOINTS
-        final = folder / f"{samples_seen:012d}"
-        if final.exists():
-            return
-        temporary = folder / f".{final.name}.{os.getpid()}.tmp"
-        state = json.dumps(checkpoint.state).encode()
-        try:
-            temporary.mkdir(parents=True)
-            write_durably(temporary / STATE_TENSORS, checkpoint.tensors)
-            write_durably(temporary / STATE, state)
-            write_durably(temporary / MANIFEST, manifest_of({STATE_TENSORS: checkpoint.tensors, STATE: state}))
-            flush_folder(temporary)
-            temporary.replace(final)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise InputError(
-                f"{folder}: the checkpoint cannot be written ({error.strerror}); the one before it is intact. {self._how_to_resume()}"
-            ) from None
-        flush_folder(folder)
-        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            shutil.rmtree(old, ignore_errors=True)
+        self._kept.save(f"{samples_seen:012d}", checkpoint)
 
     def checkpoints(self) -> list[Path]:
         """Return the kept checkpoints, oldest first."""
-        return sorted(path for path in (self.path / CHECKPOINTS).glob("[0-9]*") if path.is_dir())
+        return self._kept.paths()
 
     def load_checkpoint(self, *, previous: bool = False) -> Checkpoint | None:
         """Return the newest checkpoint (or the one before it), or None where there is none yet.
 
         Raises `InputError` naming the file where its content is not what was written.
         """
-        self._clear_litter()
-        kept = self.checkpoints()
-        if previous:
-            if len(kept) < KEPT_CHECKPOINTS:
-                raise InputError(f"{self.path}: there is no previous checkpoint; {len(kept)} kept.")
-            verify_manifest(kept[-2], (STATE_TENSORS, STATE))
-            shutil.rmtree(kept.pop())
-        if not kept:
-            return None
-        try:
-            verify_manifest(kept[-1], (STATE_TENSORS, STATE))
-        except InputError as error:
-            hint = " The checkpoint before it can be taken: add --previous." if len(kept) > 1 else ""
-            raise InputError(f"{error}{hint}") from None
-        return Checkpoint(json.loads((kept[-1] / STATE).read_bytes()), (kept[-1] / STATE_TENSORS).read_bytes())
-
-    def _clear_litter(self) -> None:
-        for path in [*self.path.glob(".*.tmp"), *(self.path / CHECKPOINTS).glob(".*.tmp")]:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        for path in self.path.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+        return self._kept.load(self.path, previous=previous)
 
     # -- reading
 
@@ -260,7 +231,8 @@ class RunDirectory:
         return [parse_json_object(line, self.path / name) for line in lines]
 
     def _how_to_resume(self) -> str:
-        return f"Go on with: budgetnet train --resume {shlex.quote(str(self.path))}"
+        run = self.path.parent if self.is_teacher else self.path
+        return f"Go on with: budgetnet train --resume {shlex.quote(str(run))}"
 
 
 def create_run(path: Path, recipe: Recipe, *, identity: dict[str, Any], fingerprint: dict[str, Any]) -> RunDirectory:

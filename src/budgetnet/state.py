@@ -14,9 +14,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from budgetnet.averaging import Average
+from budgetnet.checkpoints import Checkpoint
 from budgetnet.errors import InputError
 from budgetnet.optimizer import AnyOptimizer
-from budgetnet.rundir import Checkpoint
 
 
 @dataclass

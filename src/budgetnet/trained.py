@@ -19,7 +19,7 @@ from budgetnet.errors import InputError
 from budgetnet.evaluate import Evaluation, answers_alike, evaluate
 from budgetnet.facts import Facts
 from budgetnet.loss import log_probability_function
-from budgetnet.networks import build_network, source_sha256
+from budgetnet.networks import build_network, source_sha256, teacher_source_sha256
 from budgetnet.recipe import Recipe
 from budgetnet.rundir import RunDirectory
 from budgetnet.state import load_network
@@ -69,3 +69,10 @@ def check_source(recipe: Recipe, identity: dict[str, Any], run: RunDirectory) ->
     """Raise `InputError` where the user's network file is no longer the one that the run was started with."""
     if source_sha256(recipe) != identity.get("network_source_sha256"):
         raise InputError(f"{recipe.network}: has changed since {run.path} was started; give it its old content, or train anew.")
+
+
+def check_teachers_source(recipe: Recipe, identity: dict[str, Any], run: RunDirectory) -> None:
+    """Raise `InputError` where the teacher's file is another one than it was; only who goes on training needs it."""
+    if recipe.teacher is not None and teacher_source_sha256(recipe) != identity.get("teacher_source_sha256"):
+        name = recipe.teacher.network
+        raise InputError(f"{name}: the teacher has changed since {run.path} was started; give it its old content, or train anew.")

@@ -32,7 +32,7 @@ from budgetnet.recipe import Recipe
 from budgetnet.resumable import Taught, Workplace, carry_out, prepared, taught
 from budgetnet.rundir import RunDirectory
 from budgetnet.state import Position, as_safetensors, network_tensors
-from budgetnet.trained import check_source
+from budgetnet.trained import check_source, check_teachers_source
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -89,6 +89,8 @@ def resume(
     A finished run is returned as it is.
     """
     run = rundir.open_run(Path(path))
+    if run.is_teacher:
+        raise InputError(f"{run.path}: is the teacher of a run; go on with that one: budgetnet train --resume {run.path.parent}")
     _refuse_negative("checkpoint_seconds", checkpoint_seconds)
     if run.finished:
         run.verify()
@@ -100,6 +102,7 @@ def resume(
     with run.locked():
         recipe, identity, old = run.recipe(), run.identity(), run.fingerprint()
         check_source(recipe, identity, run)
+        check_teachers_source(recipe, identity, run)
         _set_threads(threads if threads is not None else old.get("threads"))
         dataset = dataset or datasets.load(recipe.data, data_dir=Path(data_dir) if data_dir else None)
         if dataset.sha256 != old.get("data_sha256"):
@@ -121,11 +124,15 @@ def _carry_out(
         progress.note("No C compiler was found: training runs on plain torch, about half as fast. The result is as good.")
     classes = len(dataset.class_names)
     with listening() as stop:
-        work = Workplace(recipe, seed, dataset, run.path, checkpoint_seconds, stop, progress, previous)
-        teacher = taught(run.teacher(), work) if recipe.teacher else None
+        work = Workplace(recipe, seed, dataset, run.path, checkpoint_seconds, stop, progress)
         network = build_network(recipe, seed=seed, input_shape=dataset.shape, classes=classes)
         facts = measure(network, name=recipe.name, input_shape=dataset.shape)
-        fitting = prepared(run, network, work, teacher)
+        teacher = None
+        if recipe.teacher is not None:
+            nothing_yet = _training_facts(recipe, seed, dataset, Position(), None, teacher=None)
+            run.write(rundir.FACTS, Facts(network=facts, training=nothing_yet).model_dump_json(indent=1).encode())
+            teacher, previous = taught(run, work, previous=previous)
+        fitting = prepared(run, network, work, teacher, previous=previous)
         progress_facts = _training_facts(recipe, seed, dataset, fitting.position, None, teacher=teacher)
         run.write(rundir.FACTS, Facts(network=facts, training=progress_facts).model_dump_json(indent=1).encode())
         carry_out(run, fitting)

@@ -29,7 +29,9 @@ def train(
     target: Annotated[str | None, typer.Argument(help="A name of the zoo, or path/to/file.py:Class.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="mnist, fashion-mnist, kmnist, digits, an .npz or a folder.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Decides every random number.")] = 0,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training images.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Passes over the training images; those of a teacher come before.")
+    ] = None,
     threads: Threads = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="field=value of the recipe; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run directory; runs/NAME-DATA-seedN where it is not given.")] = None,

@@ -169,15 +169,23 @@ def read_run(path: Path) -> Evidence:
 
 
 def _teacher(run: RunDirectory, training: TrainingFacts) -> RunDirectory | None:
-    """Return the directory of the run's teacher, verified; None where the network learned from labels alone."""
-    if training.teacher is None:
+    """Return the directory of the run's teacher, held against what the run says of it; None where labels alone were learned."""
+    recipe, told, place = run.recipe(), training.teacher, run.path / rundir.FACTS
+    if recipe.teacher is None or told is None:
+        if recipe.teacher is not None or told is not None:
+            raise InputError(f"{place}: the facts and the recipe do not agree on whether there was a teacher.")
         return None
-    teacher = run.teacher()
-    if not teacher.finished or not teacher.log():
-        raise InputError(f"{teacher.path}: the run learned from a teacher, and its files are not here.")
-    teacher.verify(rundir.RESULTS_OF_TEACHER)
-    if teacher.log()[-1]["samples_seen"] != training.teacher.samples_seen:
-        raise InputError(f"{teacher.path / rundir.LOG}: does not end with the samples that the run says its teacher saw.")
+    teacher, rows = run.teacher(), run.log()
+    own = teacher.log()
+    if teacher.recipe() != recipe.of_teacher() or told.network != recipe.teacher.network:
+        raise InputError(f"{teacher.path}: is not the teacher that the run's recipe names.")
+    if [row["epoch"] for row in own] != list(range(1, recipe.teacher.epochs + 1)) or own[-1]["samples_seen"] != told.samples_seen:
+        raise InputError(f"{teacher.path / rundir.LOG}: is not the log of the {recipe.teacher.epochs} epochs that the run counts.")
+    before = rows[0]["samples_seen"] - int(rows[0].get("samples", 0)) if rows else None
+    if before != told.samples_seen or rows[-1]["samples_seen"] != training.samples_seen:
+        raise InputError(
+            f"{run.path / rundir.LOG}: its samples do not begin where the teacher's end, or end elsewhere than the run's."
+        )
     return teacher
 
 

@@ -93,6 +93,8 @@ def _arm(definition: Definition, asked: str | Variant, words: str, settings: Set
         recipe = recipe.varied(epochs=definition.epochs)
     for part in (definition.set, variant.set, settings):
         recipe = recipe.with_settings(settings_of(part))
+    if recipe.teacher is not None and is_own(recipe.teacher.network):
+        raise InputError(f"{recipe.teacher.network}: a study's teachers are networks of the zoo; `budgetnet train` takes your own.")
     label = variant.name if not words else words if len(definition.recipes) == 1 else f"{variant.name}, {words}"
     return Arm(label, recipe, source_sha256(recipe))
 

@@ -230,8 +230,11 @@ def _on_a_node(order: Order, data: list[Any], board: Any) -> dict[str, Any]:
 
     import ray
 
+    from budgetnet.recipe import Recipe
+
     stopping = False
-    told = [board.tell.remote(order.key, Standing(epochs=int(order.recipe["epochs"])))]
+    epochs = Recipe.model_validate(order.recipe).epochs_in_all
+    told = [board.tell.remote(order.key, Standing(epochs=epochs))]
 
     def tell(standing: Standing) -> bool:
         # Never waiting for the answer: while a task waits, Ray gives its processor to another.
