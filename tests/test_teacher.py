@@ -349,6 +349,19 @@ def test_a_study_takes_its_teachers_from_the_zoo(tmp_path: Path) -> None:
         arms.make_study(definition, name="some", folder=tmp_path, data_dir=None)
 
 
+def test_a_study_may_vary_the_teacher_and_set_its_epochs() -> None:
+    from budgetnet.study import arms
+    from budgetnet.study.definition import Definition
+
+    asked = Definition(
+        recipes=["tiny"], seeds=2, data="digits", set={"teacher.epochs": 1, "epochs": 2}, grid={"teacher": ["small", "fast"]}
+    )
+    study = arms.make_study(asked, name="some", folder=None, data_dir=None)
+    teachers = [arm.recipe.teacher for arm in study.arms]
+    assert [(each.network, each.epochs) for each in teachers if each] == [("small", 1), ("fast", 1)]
+    assert len({arm.spec(0).key for arm in study.arms}) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "words"),
     [

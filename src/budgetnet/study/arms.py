@@ -91,8 +91,8 @@ def _arm(definition: Definition, asked: str | Variant, words: str, settings: Set
         recipe = recipe.varied(data=_from_folder(definition.data, folder))
     if definition.epochs is not None:
         recipe = recipe.varied(epochs=definition.epochs)
-    for part in (definition.set, variant.set, settings):
-        recipe = recipe.with_settings(settings_of(part))
+    # Together, since some need others: a teacher's epochs its network. The last word counts.
+    recipe = recipe.with_settings([word for part in (definition.set, variant.set, settings) for word in settings_of(part)])
     if recipe.teacher is not None and is_own(recipe.teacher.network):
         raise InputError(f"{recipe.teacher.network}: a study's teachers are networks of the zoo; `budgetnet train` takes your own.")
     label = variant.name if not words else words if len(definition.recipes) == 1 else f"{variant.name}, {words}"
