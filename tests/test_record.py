@@ -10,7 +10,7 @@ import torch
 import budgetnet
 from budgetnet import stats
 from budgetnet.errors import InputError
-from budgetnet.record import newest, read_records, write_record
+from budgetnet.record import newest, read_record, write_record
 from budgetnet.record_text import own_table, record_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,12 +130,19 @@ def test_the_interval_is_student_s() -> None:
 
 
 def test_shipped_records_agree_with_themselves() -> None:
-    records = read_records(ROOT / "records")
-    assert records
-    for record in records:
+    paths = sorted((ROOT / "records").glob("*/record.json"))
+    assert paths
+    for path in paths:
+        record = read_record(path)
         counts, rows = record["parameters"], record["seeds"]
         assert counts["total"] == counts["trainable"] + counts["non_trainable"]
         assert record["mean"] == pytest.approx(sum(row["final"] for row in rows) / len(rows))
         assert (record["interval"] is None) == (len(rows) < 2)
-        assert record["epochs"] == record["recipe"]["epochs"]
+        teacher = record["recipe"].get("teacher")
+        assert (teacher is None) == ("teacher" not in record)
+        assert record["epochs"] == record["recipe"]["epochs"] + (teacher["epochs"] if teacher else 0) <= 20
+        if teacher:
+            assert record["teacher"]["samples_seen"] == teacher["epochs"] * 60_000
+            logs = [path.parent / f"seed{row['seed']}-teacher-log.txt" for row in rows]
+            assert all(log.read_text(encoding="utf-8").count("Epoch 00") == teacher["epochs"] for log in logs)
         assert record["commit"]
