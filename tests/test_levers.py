@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kills import KillAt, Killed
 from torch import nn
 from torch.nn import functional as F
 
@@ -21,7 +22,6 @@ from budgetnet.errors import InputError
 from budgetnet.loss import smoothed_loss
 from budgetnet.optimizer import DecoupledAdam
 from budgetnet.preparing import command_for
-from budgetnet.progress import Quiet
 from budgetnet.recipe import Augmentation, Recipe
 from budgetnet.schedule import rate_of_step
 
@@ -38,22 +38,6 @@ LEVERS = [
     "augmentation.last_plain=1",
     "augmentation.fading=true",
 ]
-
-
-class Stopped(BaseException):
-    """Stands for a kill."""
-
-
-class StopAt(Quiet):
-    """Kills after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:
-        self.steps -= 1
-        if self.steps == 0:
-            raise Stopped
 
 
 def ending(run: rundir.RunDirectory) -> tuple[bytes, bytes]:
@@ -78,8 +62,8 @@ def test_plain_epochs_alone_leave_every_image_as_it_is() -> None:
 def test_a_kill_changes_nothing_under_all_levers(tmp_path: Path, steps: int) -> None:
     arguments = {"data": "digits", "epochs": 3, "threads": 1, "settings": LEVERS, "checkpoint_seconds": 0.0}
     whole = training.train(TINY, out=tmp_path / "whole", **arguments)  # type: ignore[arg-type]
-    with pytest.raises(Stopped):
-        training.train(TINY, out=tmp_path / "killed", progress=StopAt(steps), **arguments)  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        training.train(TINY, out=tmp_path / "killed", progress=KillAt(steps), **arguments)  # type: ignore[arg-type]
     assert ending(training.resume(tmp_path / "killed")) == ending(whole)
 
 

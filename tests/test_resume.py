@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import KillAt, Killed
 from safetensors.torch import load, save
 
 import budgetnet
@@ -23,22 +24,6 @@ from budgetnet.rundir import RunDirectory
 
 TINY = f"{Path(__file__).parent / 'networks' / 'tiny.py'}:Tiny"
 ARGUMENTS: dict[str, Any] = {"data": "digits", "epochs": 3, "threads": 1, "settings": ["validation=200"]}
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing of the program handles it."""
-
-
-class KillAt(Quiet):
-    """Kills after a number of steps, wherever they are."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:
-        self.steps -= 1
-        if self.steps == 0:
-            raise Killed
 
 
 def kill_at(out: Path, steps: int, target: str = TINY) -> RunDirectory:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from kills import KillAt, Killed
 from torch.nn import functional as F
 
 import budgetnet
@@ -42,22 +43,6 @@ def told(*words: str | Path) -> tuple[int, str]:
     """The exit code of a command, and all that it says."""
     process = subprocess.run([sys.executable, "-m", "budgetnet", *map(str, words)], capture_output=True, text=True, check=False)
     return process.returncode, process.stdout + process.stderr
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing of the program handles it."""
-
-
-class KillAt(Quiet):
-    """Kills in the step of that number, counted over teacher and network."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def step(self, done: int, samples: int, seconds: float, loss: float, accuracy: float) -> None:
-        self.steps -= 1
-        if self.steps == 0:
-            raise Killed
 
 
 class Heard(Quiet):

@@ -29,9 +29,10 @@ from budgetnet.networks import build_network
 from budgetnet.preparing import check_fits, decide_recipe, identity_of, run_name, with_affordable_validation
 from budgetnet.progress import Progress, Quiet
 from budgetnet.recipe import Recipe
-from budgetnet.resumable import Taught, Workplace, carry_out, prepared, taught
+from budgetnet.resumable import Taught, Workplace, carry_out, prepared
 from budgetnet.rundir import RunDirectory
 from budgetnet.state import Position, as_safetensors, network_tensors
+from budgetnet.teaching import taught
 from budgetnet.trained import check_source, check_teachers_source
 
 CHECKPOINT_SECONDS = 20.0
