@@ -154,6 +154,13 @@ def test_a_hanging_run_and_one_without_memory_are_ended(tmp_path: Path) -> None:
     assert kinds == ["hang", "memory", "memory"]
 
 
+def test_a_run_that_said_why_it_failed_and_does_not_end_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("budgetnet.study.executors.local.SECONDS_TO_END", 1.0)
+    means = running.Means(limits=Limits(quiet_seconds=30))
+    document, _ = train(tmp_path, FAILING, settings=(*SMALL, "network.how=linger"), seeds="1", means=means)
+    assert [(lost["kind"], lost["words"]) for lost in document["left_out"]] == [("crash", "RuntimeError: this network fails")]
+
+
 def test_what_was_left_out_is_tried_anew_when_asked(tmp_path: Path) -> None:
     once = tmp_path / "mended"
     study = running.read_study(asked(tmp_path, FAILING, settings=(*SMALL, f"network.once={once}"), seeds="1"))

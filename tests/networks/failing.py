@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +52,8 @@ class Failing(Tiny):
             os._exit(7)
         if self.how == "memory":
             return answer + torch.zeros(2**33, dtype=torch.uint8).sum()
+        if self.how == "linger":
+            threading.Thread(target=time.sleep, args=(600,)).start()
         if self.how == "diverge":
             return answer * float("nan")
         raise RuntimeError("this network fails")

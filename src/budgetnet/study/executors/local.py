@@ -32,6 +32,8 @@ NICE = 10
 WAKE_SECONDS = 0.25
 SECONDS_TO_SAVE = 120.0
 """What a run may take to save its state, from when it was asked to stop."""
+SECONDS_TO_END = 30.0
+"""What a process may take from when it said how its run ended. Then it is killed, and what it said counts."""
 MORE_SECONDS_TO_START = 120.0
 """Beyond the quiet that is allowed: libraries and data are loaded before the first step."""
 TAIL_BYTES = 2_000
@@ -143,7 +145,7 @@ class LocalExecutor:
         }
 
     def _listen(self, spec: RunSpec, process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> dict[str, Any]:
-        """Read until the process closes its answers; return the last one that says how it ended, empty where none does."""
+        """Read until the process closes its answers, or does not end; return the one that says how the run ended, empty where none does."""
         started = heard = time.monotonic()
         answer: dict[str, Any] = {}
         asked: float | None = None
@@ -159,6 +161,8 @@ class LocalExecutor:
             if line:
                 heard, patience = now, self.limits.quiet_seconds
                 answer = self._take(spec, line) or answer
+            elif answer and now - heard > SECONDS_TO_END:
+                break
             if self._stop.is_set() and asked is None:
                 asked = now
                 process.terminate()
@@ -166,9 +170,10 @@ class LocalExecutor:
                 raise Stopped
             self._refuse_over_limit(now - started, now - heard, patience)
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            raise RunFailed("hang", "closed its answers and did not end") from None
+            if not answer:
+                raise RunFailed("hang", "closed its answers and did not end") from None
         if asked is not None and "finished" not in answer:
             raise Stopped
         return answer
@@ -197,7 +202,7 @@ def default_jobs(threads: int) -> int:
 def _raise_unless_finished(answer: dict[str, Any], code: int | None, log: Path) -> None:
     if "failed" in answer:
         raise RunFailed(cast(FailureKind, answer["failed"]), str(answer["words"]))
-    if "finished" in answer and code == 0:
+    if "finished" in answer:
         return
     if code == STOPPED:
         raise Stopped
