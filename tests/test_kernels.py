@@ -78,7 +78,7 @@ def test_convolution_is_torchs(count: int, channels: int, outputs: int, side: in
 
 
 @needs_compiler
-@pytest.mark.parametrize("channels", [1, 4, 8, 12, 20])
+@pytest.mark.parametrize("channels", [1, 4, 8, 12, 20, 32, 39])
 @pytest.mark.parametrize(("side", "size", "padding"), [(9, 3, 1), (8, 3, 0), (7, 5, 2), (4, 4, 0)])
 def test_depthwise_convolution_is_torchs(channels: int, side: int, size: int, padding: int) -> None:
     batch, kernel = images(3, channels, side, side + 1), images(channels, 1, size, size, seed=1)
@@ -131,7 +131,7 @@ def test_dropout_keeps_its_share_and_differs_by_key() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("channels", [1, 4, 8, 10, 24])
+@pytest.mark.parametrize("channels", [1, 4, 8, 10, 16, 21, 24])
 @pytest.mark.parametrize(("side", "size"), [(8, 2), (9, 2), (9, 3)])
 def test_max_pooling_is_torchs_with_ties(channels: int, side: int, size: int) -> None:
     batch = F.relu(images(3, channels, side, side))

@@ -66,9 +66,9 @@ def test_sides_of_another_kind_are_refused() -> None:
     good = kernels.sides(side, weights, side, weights)
     images, affine = torch.ones(2, 1, 8, 8), torch.zeros(2, 2, 3)
     for wrong in [
-        kernels.Sides(good.across.double(), good.down),
-        kernels.Sides(good.across[:3], good.down),
-        kernels.Sides(good.across, good.down[:, :2]),
+        kernels.Sides(good.across.double(), good.down, 8),
+        kernels.Sides(good.across[:3], good.down, 8),
+        kernels.Sides(good.across, good.down[:, :2], 8),
     ]:
         with pytest.raises(ValueError, match=r"images|float32"):
             kernels.move(images, affine, None, wrong)

@@ -375,7 +375,7 @@ static const float *links_backward(const Step *steps, int top, int below, int64_
         float *target = at == frames ? frames + largest : frames;
         if (i == below + 1) target = landing ? landing + n * s->numbers : NULL;
         if (s->passed && s->link->kind != AVERAGING) image_forward(s - 1, n, frames); /* The mean's way back needs no input. */
-        /* Kernels read up to seven numbers behind a gradient. */
+        /* Kernels read up to a vector less one number behind a gradient. */
         int last = (uint64_t)(count - 1 - n) * s->out_numbers < LANES;
         image_backward(s, n, last, at, target, frames, part);
         if (s->link->kind != SHIFT) at = target;

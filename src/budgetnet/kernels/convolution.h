@@ -1,15 +1,15 @@
 /* The four products of a convolution that a training step needs, for one image: blocked for registers, full and depthwise.
  *
- * Costs: one half to three quarters of a core's peak where channels are multiples of eight. The blocking is the classical one for small
+ * Costs: one half to three quarters of a core's peak where channels are whole vectors (vectors.h: of eight, or of sixteen). The blocking is the classical one for small
  * matrix products. Layout: images (H, W, C), framed by zeros where the convolution pads; kernels (K, K, C_in, C_out rounded up to
- * eight, the rest zero).
+ * whole vectors, the rest zero).
  */
 #ifndef BUDGETNET_CONVOLUTION_H
 #define BUDGETNET_CONVOLUTION_H
 
 #include "vectors.h"
 
-#define MOST_AT_ONCE 10 /* Pixels or places of a kernel whose sums are in registers: this many of eight channels, six of sixteen. */
+#define MOST_AT_ONCE 10 /* Pixels or places of a kernel whose sums are in registers: this many of one vector of channels, six of two. */
 #define SLACK 16 /* Numbers behind a frame that may be read, and are thrown away. */
 
 /* The inner part of a frame of zeros `pad` wide; the zeros are written once for all images that a thread frames in the same memory. */
@@ -19,8 +19,8 @@ static void frame(const float *image, float *framed, int height, int width, int 
     for (int y = 0; y < height; y++) memcpy(to + (size_t)y * row, image + (size_t)y * inner, sizeof(float) * (size_t)inner);
 }
 
-/* `pixels` neighbouring outputs of one row, `vectors` times eight channels of each. Where fewer than that are left, the last eight overlap
- * the ones before (the same numbers twice cost less than a part of a vector); fewer than eight in all are stored one by one. */
+/* `pixels` neighbouring outputs of one row, `vectors` vectors of channels of each. Where fewer than that are left, the last vector overlaps
+ * the ones before (the same numbers twice cost less than a part of a vector); of fewer than a vector in all, a part is stored. */
 INLINE void outputs_block(const int pixels, const int vectors, const float *restrict input, int row, int channels, int size,
                           const float *restrict kernel, int kernel_step, float *restrict output, int out_channels, int rest) {
     vec sum[MOST_AT_ONCE][2];
@@ -81,7 +81,7 @@ static void convolve_framed(const float *framed, int framed_width, int channels,
             int vectors = (padded - first) / LANES;
             /* Not three: their sums leave too few registers, which was half as fast. */
             vectors = smaller(vectors, 2);
-            /* As in a block, the last eight overlap the ones before. */
+            /* As in a block, the last vector overlaps the ones before. */
             int from = first && out_channels - first < LANES ? out_channels - LANES : first, rest = out_channels - from;
             int width = smaller(together, out_width - x);
             for (int y = 0; y < out_height; y++) {
@@ -94,7 +94,7 @@ static void convolve_framed(const float *framed, int framed_width, int channels,
         }
 }
 
-/* `taps` rows of the kernel's gradient by `vectors` times eight output channels, summed over one image. */
+/* `taps` rows of the kernel's gradient by `vectors` vectors of output channels, summed over one image. */
 INLINE void kernel_block(const int taps, const int vectors, const float *restrict input, int row, int channels,
                          const float *restrict gradient, int gradient_row, int out_channels, int out_height, int out_width,
                          float *restrict sums, int padded) {
@@ -156,7 +156,7 @@ static void kernel_gradient_of_part(const float *framed, int row, int channels, 
 }
 
 /* Add one image's share to the kernel's gradient, laid out as the packed kernel, a part of the image after another: all of the kernel meets
- * it while it is in the nearest cache. Reads up to 28 bytes behind the last gradient. */
+ * it while it is in the nearest cache. Reads up to a vector less one number behind the last gradient. */
 static void kernel_gradient(const float *framed, int framed_width, int channels, int size, const float *gradient, int gradient_row,
                             int out_height, int out_width, int out_channels, float *sums) {
     int row = framed_width * channels, rows = out_height == 1 ? 1 : 1 + PIXELS_AT_ONCE / out_width;
@@ -186,22 +186,34 @@ static void pack_turned(const float *kernel, float *packed, int channels, int ou
                 packed[((area - 1 - k) * out_channels + o) * padded + c] = kernel[(o * area + k) * channels + c];
 }
 
-/* Depthwise convolution: each channel by its own kernel. Packed kernels are (K, K, channels rounded up to eight, the rest zero). Framed
- * images have room behind them: where channels are fewer than eight, a vector reads into the next pixel, whose part is thrown away. */
+/* Depthwise convolution: each channel by its own kernel. Packed kernels are (K, K, channels rounded up to whole vectors, the rest zero). Framed
+ * images have room behind them: where channels are fewer than a vector, it reads into the next pixel, whose part is thrown away. */
+/* `taps` neighbours in one row of the kernel, for `pixels` neighbouring outputs: each number of the input is read once for all of them. */
+INLINE void depthwise_neighbours(const int pixels, const int taps, const float *restrict input, int channels, const float *restrict kernel,
+                                 int padded, vec *sum) {
+    vec w[3];
+#pragma GCC unroll 3
+    for (int k = 0; k < taps; k++) w[k] = load(kernel + k * padded);
+#pragma GCC unroll 10
+    for (int place = 0; place < pixels + taps - 1; place++) {
+        vec x = load(input + place * channels);
+#pragma GCC unroll 3
+        for (int k = 0; k < taps; k++)
+            if (place >= k && place - k < pixels) sum[place - k] += x * w[k];
+    }
+}
+
 INLINE void depthwise_block(const int pixels, const int size, const float *restrict input, int row, int channels, const float *restrict kernel,
                             int padded, float *restrict output, int rest) {
     vec sum[8];
 #pragma GCC unroll 8
     for (int m = 0; m < pixels; m++) sum[m] = splat(0.0f);
 #pragma GCC unroll 3
-    for (int ky = 0; ky < size; ky++) {
-#pragma GCC unroll 3
-        for (int kx = 0; kx < size; kx++) {
-            vec w = load(kernel + (ky * size + kx) * padded);
-            const float *from = input + (size_t)ky * row + kx * channels;
-#pragma GCC unroll 8
-            for (int m = 0; m < pixels; m++, from += channels) sum[m] += load(from) * w;
-        }
+    for (int ky = 0; ky < size; ky++, input += row, kernel += size * padded) {
+        int kx = 0;
+        for (; kx + 3 <= size; kx += 3) depthwise_neighbours(pixels, 3, input + kx * channels, channels, kernel + kx * padded, padded, sum);
+        if (kx + 2 == size) depthwise_neighbours(pixels, 2, input + kx * channels, channels, kernel + kx * padded, padded, sum);
+        if (kx + 1 == size) depthwise_neighbours(pixels, 1, input + kx * channels, channels, kernel + kx * padded, padded, sum);
     }
 #pragma GCC unroll 8
     for (int m = 0; m < pixels; m++) store_some(output + m * channels, sum[m], rest);
@@ -209,7 +221,7 @@ INLINE void depthwise_block(const int pixels, const int size, const float *restr
 
 #define DEPTHWISE_CASE(M) case M: depthwise_block(M, size, input, row, channels, kernel, padded, output, rest); break;
 
-/* A row of `width` outputs, eight channels of each; seven at once, which divide the usual widths of small images. */
+/* A row of `width` outputs, a vector of channels of each; seven at once, which divide the usual widths of small images. */
 INLINE void depthwise_row(const int size, int width, const float *input, int row, int channels, const float *kernel, int padded, float *output,
                           int rest) {
     for (; width >= 7; width -= 7, input += 7 * channels, output += 7 * channels)
@@ -224,7 +236,7 @@ static void depthwise_framed(const float *framed, int framed_width, int channels
     int padded = round_up(channels), row = framed_width * channels;
     for (int y = 0; y < out_height; y++)
         for (int step = 0; step < padded; step += LANES) {
-            /* The last eight channels overlap the ones before where their number is no multiple of eight. */
+            /* The last vector of channels overlaps the one before where their number is no multiple. */
             int first = channels < LANES ? 0 : smaller(step, channels - LANES);
             const float *line = framed + (size_t)y * row + first;
             float *to = output + (size_t)y * out_width * channels + first;
@@ -233,7 +245,7 @@ static void depthwise_framed(const float *framed, int framed_width, int channels
         }
 }
 
-/* The gradient of one row of a depthwise kernel, `taps` places wide, for eight channels: a window slides along each row of the image. */
+/* The gradient of one row of a depthwise kernel, `taps` places wide, for a vector of channels: a window slides along each row of the image. */
 INLINE void depthwise_taps(const int taps, const float *restrict input, int row, int channels, const float *restrict gradient,
                            int gradient_row, int out_height, int out_width, float *restrict sums, int padded) {
     vec sum[5][2];
@@ -264,7 +276,7 @@ INLINE void depthwise_taps(const int taps, const float *restrict input, int row,
     for (int m = 0; m < taps; m++) store(sums + m * padded, load(sums + m * padded) + sum[m][0] + sum[m][1]);
 }
 
-/* The gradient of a whole 3×3 kernel for eight channels, from each second pixel of a row. */
+/* The gradient of a whole 3×3 kernel for a vector of channels, from each second pixel of a row. */
 INLINE void depthwise_nine(const int odd, const float *restrict input, int row, int channels, const float *restrict gradient, int gradient_row,
                            int out_height, int out_width, float *restrict sums, int padded) {
     vec sum[9];

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from budgetnet.kernels.build import loaded
 
-LANES = 8
-"""As in vectors.h."""
+LONGEST = 16
+"""As in sampling.h."""
 POINTS = 5
 """As in sampling.h."""
 
@@ -25,15 +25,17 @@ class Sides:
     """What places are made of along both sides of an image: their coordinates from -1 to 1, and the weights of the bends' points there."""
 
     across: Tensor
-    """(1 + POINTS, W, with zeros behind up to whole vectors)."""
+    """(1 + POINTS, W, with zeros behind up to a multiple of LONGEST)."""
     down: Tensor
     """(H, 1 + POINTS)."""
+    width: int
+    """W."""
 
 
 def sides(x: Tensor, x_weights: Tensor, y: Tensor, y_weights: Tensor) -> Sides:
     """Return what `move` reads: coordinates (W,) and (H,), weights (W, POINTS) and (H, POINTS)."""
     across = torch.cat([x[None], x_weights.T])
-    return Sides(F.pad(across, (0, -len(x) % LANES)).contiguous(), torch.cat([y[:, None], y_weights], 1).contiguous())
+    return Sides(F.pad(across, (0, -len(x) % LONGEST)).contiguous(), torch.cat([y[:, None], y_weights], 1).contiguous(), len(x))
 
 
 def move(images: Tensor, affine: Tensor, bends: Tensor | None, along: Sides) -> Tensor:
@@ -43,7 +45,8 @@ def move(images: Tensor, affine: Tensor, bends: Tensor | None, along: Sides) -> 
     Raises `MemoryError` where there is no memory for a frame, `ValueError` for tensors that are not for these images.
     """
     count, channels, height, width = images.shape
-    fits = along.across.shape == (1 + POINTS, -(-width // LANES) * LANES) and along.down.shape == (height, 1 + POINTS)
+    across = (1 + POINTS, -(-width // LONGEST) * LONGEST)
+    fits = along.width == width and along.across.shape == across and along.down.shape == (height, 1 + POINTS)
     if not fits or affine.shape != (count, 2, 3) or (bends is not None and bends.shape != (count, 2, POINTS, POINTS)):
         raise ValueError(f"moves {tuple(affine.shape)} are not for images {tuple(images.shape)}")
     if any(tensor is not None and tensor.dtype != torch.float32 for tensor in (images, affine, bends, along.across, along.down)):

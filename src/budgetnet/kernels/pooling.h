@@ -6,30 +6,18 @@
 #include "stage.h"
 #include "vectors.h"
 
-/* Eight channels at once; where their number is no multiple, the last eight overlap the ones before, and fewer than eight go one by
- * one. */
-#define EACH_CHANNEL(VECTOR, SINGLE) do { \
-        if (channels >= LANES) \
-            for (int first = 0; first < channels; first += LANES) { int c = smaller(first, channels - LANES); VECTOR } \
-        else \
-            for (int c = 0; c < channels; c++) { SINGLE } \
-    } while (0)
+/* A vector of channels at once; where their number is no multiple, the last ones overlap those before. */
+#define EACH_VECTOR(...) \
+    for (int first = 0; first < channels; first += LANES) { \
+        const int c = channels < LANES ? 0 : smaller(first, channels - LANES), left = channels - c; \
+        __VA_ARGS__ \
+    }
 
-/* The maximum of a window of rows `row` numbers apart, NaN where one is in it. */
-INLINE vec window_maximum(const float *from, int row, int channels, int size) {
-    vec best = load(from);
+/* The maximum of a window of rows `row` numbers apart, NaN where one is in it, for the first `left` channels. */
+INLINE vec window_maximum(const float *from, int row, int channels, int size, int left) {
+    vec best = load_some(from, left);
     for (int ky = 0; ky < size; ky++)
-        for (int kx = 0; kx < size; kx++) best = largest(best, load(from + (size_t)ky * row + kx * channels));
-    return best;
-}
-
-INLINE float window_maximum_of_one(const float *from, int row, int channels, int size) {
-    float best = *from;
-    for (int ky = 0; ky < size; ky++)
-        for (int kx = 0; kx < size; kx++) {
-            float other = from[(size_t)ky * row + kx * channels];
-            best = !(best >= other) && best == best ? other : best;
-        }
+        for (int kx = 0; kx < size; kx++) best = largest(best, load_some(from + (size_t)ky * row + kx * channels, left));
     return best;
 }
 
@@ -39,9 +27,7 @@ static void pooling_forward(const float *image, float *output, int height, int w
         for (int x = 0; x < out_width; x++) {
             const float *from = image + ((size_t)y * size * width + (size_t)x * size) * channels;
             float *to = output + ((size_t)y * out_width + x) * channels;
-            EACH_CHANNEL(
-                store(to + c, window_maximum(from + c, width * channels, channels, size));,
-                to[c] = window_maximum_of_one(from + c, width * channels, channels, size););
+            EACH_VECTOR(store_some(to + c, window_maximum(from + c, width * channels, channels, size, left), left);)
         }
 }
 
@@ -53,25 +39,16 @@ static void pooling_backward(const float *image, const float *gradient, float *o
         for (int x = 0; x < out_width; x++) {
             size_t corner = ((size_t)y * size * width + (size_t)x * size) * channels;
             size_t at = ((size_t)y * out_width + x) * channels;
-            EACH_CHANNEL(
-                vec best = window_maximum(image + corner + c, width * channels, channels, size);
-                ivec left = (ivec)load(gradient + at + c);
+            EACH_VECTOR(
+                vec best = window_maximum(image + corner + c, width * channels, channels, size, left);
+                ivec rest = (ivec)load_some(gradient + at + c, left);
                 for (int ky = 0; ky < size; ky++)
                     for (int kx = 0; kx < size; kx++) {
                         size_t place = corner + ((size_t)ky * width + kx) * channels + c;
-                        ivec here = load(image + place) == best;
-                        store(output + place, (vec)(here & left));
-                        left &= ~here;
-                    },
-                float left = gradient[at + c];
-                float best = window_maximum_of_one(image + corner + c, width * channels, channels, size);
-                for (int ky = 0; ky < size; ky++)
-                    for (int kx = 0; kx < size; kx++) {
-                        size_t place = corner + ((size_t)ky * width + kx) * channels + c;
-                        int here = image[place] == best;
-                        output[place] = here ? left : 0.0f;
-                        left = here ? 0.0f : left;
-                    });
+                        ivec here = load_some(image + place, left) == best;
+                        store_some(output + place, (vec)(here & rest), left);
+                        rest &= ~here;
+                    })
         }
 }
 

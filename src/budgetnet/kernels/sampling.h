@@ -27,6 +27,7 @@ static void surround(const float *image, float *framed, int height, int width, i
 }
 
 #define POINTS 5 /* a side of the coarse grid of bends */
+#define LONGEST 16 /* What is said of a row is padded to a multiple of this, on any processor. */
 
 /* Where a row of a new image is read from: x, then y, where the image spans -1 to 1, as sums over what differs along the row. */
 typedef struct {
@@ -48,7 +49,7 @@ static Row row_of(const float *affine, const float *bends, const float *weights,
     return row;
 }
 
-/* Eight places along a row on one axis; `across` are (1 + POINTS, padded width): x, and the points' weights. */
+/* A vector of places along a row on one axis; `across` are (1 + POINTS, padded width): x, and the points' weights. */
 INLINE vec places_of(const Row *row, const int axis, const float *across, int padded, int bent) {
     vec place = splat(row->constant[axis]) + splat(row->slope[axis]) * load(across);
     if (bent)
@@ -56,7 +57,7 @@ INLINE vec places_of(const Row *row, const int axis, const float *across, int pa
     return place;
 }
 
-/* The value of eight places in one channel of the frame, whose upper left pixels are `corner` numbers from its start. */
+/* The value of a vector of places in one channel of the frame, whose upper left pixels are `corner` numbers from its start. */
 INLINE vec blended(const float *framed, ivec corner, int step, int row, vec part_x, vec part_y) {
     vec here = load_from(framed, corner), right = load_from(framed + step, corner);
     vec under = load_from(framed + row, corner), other = load_from(framed + row + step, corner);
@@ -67,7 +68,7 @@ INLINE vec blended(const float *framed, ivec corner, int step, int row, vec part
 /* `down` are (height, 1 + POINTS): y, and the points' weights. */
 static void move_image(const float *framed, const float *affine, const float *bends, const float *across, const float *down, float *output,
                        int height, int width, int channels) {
-    int padded = round_up(width), step = (width + 3) * channels;
+    int padded = (width + LONGEST - 1) / LONGEST * LONGEST, step = (width + 3) * channels;
     for (int y = 0; y < height; y++, down += 1 + POINTS) {
         Row row = row_of(affine, bends, down + 1, *down);
         for (int first = 0; first < width; first += LANES) {

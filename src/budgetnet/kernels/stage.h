@@ -49,7 +49,8 @@ typedef struct {
 /* Bits that depend on a counter and two keys alone, so the backward pass draws the same mask again. Rounds as in the «lowbias32»
  * integer hash (C. Wellons, public domain), with a key before each. */
 INLINE uvec random_bits(uint32_t counter, uint32_t key_one, uint32_t key_two) {
-    uvec h = (uvec){0, 1, 2, 3, 4, 5, 6, 7} + counter;
+    static const uint32_t lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    uvec h = *(const uvec *)lanes + counter;
     h ^= key_one;
     h ^= h >> 16; h *= 0x7feb352dU; h ^= h >> 15; h *= 0x846ca68bU; h ^= h >> 16;
     h ^= key_two;
@@ -59,8 +60,8 @@ INLINE uvec random_bits(uint32_t counter, uint32_t key_one, uint32_t key_two) {
 
 /* Factors of vector `q` of a group of four, whose bits were drawn at once: zero, or the scale that makes up for the dropped. */
 INLINE vec dropout_factors(const Stage *s, uvec bits, const int q) {
-    ivec bytes = (ivec)((bits >> (uint32_t)(LANES * q)) & 255U);
-    ivec kept = bytes >= (ivec)((uvec){0, 0, 0, 0, 0, 0, 0, 0} + s->threshold);
+    ivec bytes = (ivec)((bits >> (uint32_t)(8 * q)) & 255U);
+    ivec kept = bytes >= (ivec)((uvec){0} + s->threshold);
     return (vec)(kept & (ivec)splat(s->keep_scale));
 }
 INLINE uvec bits_of_group(const Stage *s, int64_t at) { return random_bits(((uint32_t)(at / GROUP) + s->first_group) * LANES, s->key_one, s->key_two); }
