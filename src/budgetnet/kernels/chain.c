@@ -24,7 +24,7 @@ enum { CONVOLUTION, DEPTHWISE, STAGE, POOLING, RECTIFICATION, SHIFT, AVERAGING }
 /* What Python says of a link; program.py has the same fields. */
 typedef struct {
     int32_t kind, height, width, channels, out_channels, size, pad, relu_first, activation, threshold;
-    int32_t passing; /* of a stage: its output is not kept, but made again on the way back */
+    int32_t passing; /* of a stage, or a depthwise convolution: its output is not kept, but made again on the way back */
     float epsilon, momentum, correction;
     uint64_t key;
     const float *input;
@@ -41,9 +41,11 @@ typedef struct {
     int height, width, out_height, out_width, edge;
     size_t numbers, out_numbers;
     float *packed;             /* of a convolution: its kernel, or the turned one on the way back */
+    float *ahead;              /* of a convolution: the kernel that is not turned, where it is needed */
     float *kernel_sums;        /* of a convolution, on the way back: (threads, kernel_size) */
     size_t kernel_size;
-    size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory; of a passing one: where its output is */
+    size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory */
+    size_t passing_at;         /* and where the outputs of passing links are: one is needed at a time */
     int passed;                /* whether the link before is a passing one */
     Stage stage;
     float *over[5];            /* of a stage: scale, shift, mean, slope and offset, repeated over a period */
@@ -112,12 +114,14 @@ static void lay_out(Room *room, Step *s, size_t *frames, int threads, int back) 
         int area = l->size * l->size, full = l->kind == CONVOLUTION;
         s->kernel_size = (size_t)area * (full ? l->channels : 1) * round_up(full ? l->out_channels : l->channels);
         s->packed = take(room, sizeof(float) * (back && full ? (size_t)area * l->out_channels * round_up(l->channels) : s->kernel_size));
+        s->ahead = back && l->passing ? take(room, sizeof(float) * s->kernel_size) : s->packed;
         if (back) s->kernel_sums = take_zeros(room, sizeof(float) * s->kernel_size * threads);
         s->frame = *frames;
         *frames += framed_numbers(s->height, s->width, l->channels, l->pad);
         s->back_frame = *frames;
         if (back) *frames += framed_numbers(s->out_height, s->out_width, l->out_channels, s->edge);
         if (!room->base) return;
+        if (s->ahead != s->packed) pack_depthwise(l->weight, s->ahead, l->channels, l->size, 0);
         if (!full) pack_depthwise(l->weight, s->packed, l->channels, l->size, back);
         else if (back) pack_turned(l->weight, s->packed, l->channels, l->out_channels, l->size);
         else pack(l->weight, s->packed, l->channels, l->out_channels, l->size);
@@ -141,13 +145,13 @@ static Stage stage_of_image(const Step *s, int64_t n) {
 
 /* Image `n` before a link. */
 static const float *input_of(const Step *s, int64_t n, const float *frames) {
-    return s->passed ? frames + s[-1].frame : s->link->input + n * s->numbers;
+    return s->passed ? frames + s->passing_at : s->link->input + n * s->numbers;
 }
 
 static void image_forward(const Step *s, int64_t n, float *frames) {
     const Link *l = s->link;
     const float *image = input_of(s, n, frames);
-    float *framed = frames + s->frame, *output = l->passing ? framed : l->output + n * s->out_numbers;
+    float *framed = frames + s->frame, *output = l->passing ? frames + s->passing_at : l->output + n * s->out_numbers;
     switch (l->kind) {
         case CONVOLUTION:
             if (l->pad) frame(image, framed, s->height, s->width, l->channels, l->pad);
@@ -156,7 +160,7 @@ static void image_forward(const Step *s, int64_t n, float *frames) {
             break;
         case DEPTHWISE:
             frame(image, framed, s->height, s->width, l->channels, l->pad);
-            depthwise_framed(framed, s->width + 2 * l->pad, l->channels, l->size, s->packed, output, s->out_height, s->out_width);
+            depthwise_framed(framed, s->width + 2 * l->pad, l->channels, l->size, s->ahead, output, s->out_height, s->out_width);
             break;
         case STAGE: {
             Stage own = stage_of_image(s, n);
@@ -215,8 +219,8 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
     size_t passing = 0; /* Numbers of the largest output that is not kept: one is needed at a time. */
     for (int i = 0; i < length; i++) {
         measure(steps + i, links + i);
-        steps[i].frame = scratch;
-        size_t numbers = framed_numbers(steps[i].height, steps[i].width, links[i].channels, 0);
+        steps[i].passing_at = scratch;
+        size_t numbers = framed_numbers(steps[i].out_height, steps[i].out_width, links[i].out_channels, 0);
         if (links[i].passing && numbers > passing) passing = numbers;
         steps[i].passed = i && links[i - 1].passing;
     }
@@ -290,7 +294,8 @@ static void image_backward(const Step *s, int64_t n, int last, const float *grad
             frame(gradient, behind, s->out_height, s->out_width, l->out_channels, s->edge);
             back = behind;
         }
-        if (l->pad || l->kind == DEPTHWISE) frame(image, framed, s->height, s->width, l->channels, l->pad);
+        /* What a passing one reads was framed when its output was made again. */
+        if (l->kind == DEPTHWISE ? !l->passing : l->pad) frame(image, framed, s->height, s->width, l->channels, l->pad);
         inner = back + ((size_t)s->edge * back_width + s->edge) * l->out_channels;
     }
     switch (l->kind) {
@@ -366,6 +371,13 @@ static void collect(const Step *s, int threads) {
         }
 }
 
+/* What a link reads of image `n`, where it was not kept. */
+static void make_again(const Step *s, int64_t n, float *frames) {
+    if (!s->passed) return;
+    make_again(s - 1, n, frames);
+    image_forward(s - 1, n, frames);
+}
+
 /* Image `n` from the link at `top` down to the one above `below`; returns where its gradient is then. `landing` is the room of the batch
  * for it, or NULL where nobody needs it. Two rooms of `largest` numbers stand before the frames. */
 static const float *links_backward(const Step *steps, int top, int below, int64_t n, int count, const float *at, float *landing, float *frames,
@@ -374,7 +386,8 @@ static const float *links_backward(const Step *steps, int top, int below, int64_
         const Step *s = steps + i;
         float *target = at == frames ? frames + largest : frames;
         if (i == below + 1) target = landing ? landing + n * s->numbers : NULL;
-        if (s->passed && s->link->kind != AVERAGING) image_forward(s - 1, n, frames); /* The mean's way back needs no input. */
+        /* The mean's way back needs no input, and a passing convolution has framed its own by now. */
+        if (s->link->kind != AVERAGING && !(s->link->kind == DEPTHWISE && s->link->passing)) make_again(s, n, frames);
         /* Kernels read up to a vector less one number behind a gradient. */
         int last = (uint64_t)(count - 1 - n) * s->out_numbers < LANES;
         image_backward(s, n, last, at, target, frames, part);

@@ -189,14 +189,16 @@ def _numbers(shape: Shape) -> int:
 def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> Rows:
     """Return what the kernels are told of each link, but for its addresses.
 
-    A stage's output is passing: made again from its input on the way back, which costs less than its way to memory and back and a third less
-    memory. But not where the next link changes it in place, or needs that of all images at once.
+    A stage's output is passing: made again from its input on the way back, which costs less than its way to memory and back. But not where the
+    next link changes it in place, or needs that of all images at once. So is a depthwise convolution's before another one. Both together need
+    half as much memory.
     """
     rows = numpy.zeros(len(links), ROW)
     for row, link, following, (shape, after) in zip(rows, links, [*links[1:], None], pairwise(shapes), strict=True):
         row["kind"], (row["channels"], row["height"], row["width"]), row["out_channels"] = link.kind, shape, after[0]
         if isinstance(link, Convolution | DepthwiseConvolution):
             row["size"], row["pad"] = link.kernel.shape[2], link.padding
+            row["passing"] = isinstance(link, DepthwiseConvolution) and isinstance(following, Convolution)
         elif isinstance(link, MaxPooling):
             row["size"] = link.size
         elif isinstance(link, Stage):
