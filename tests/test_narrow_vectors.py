@@ -1,0 +1,33 @@
+"""Vectors of eight numbers, also on a processor that has wider ones: all tests of the kernels again, compiled without AVX-512."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_moving.py")]
+COMPILER = """#!/bin/sh
+case "$1" in --version) exec {compiler} --version;; esac
+exec {compiler} "$@" {flag}
+"""
+FLAG = "-mno-avx512f" if platform.machine() == "x86_64" else ""
+
+
+@pytest.mark.usefixtures("compiled")
+def test_narrower_vectors_pass_the_same_tests(tmp_path: Path) -> None:
+    found = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("cc")
+    assert found is not None
+    compiler = tmp_path / "compiler"
+    compiler.write_text(COMPILER.format(compiler=found, flag=FLAG), encoding="utf-8")
+    compiler.chmod(0o755)
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "CC": str(compiler), "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", "-p", "no:cacheprovider", *TESTS]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert result.returncode == 0, result.stdout[-4000:]
+    (made,) = cache.rglob("*.so")
+    assert b"zmm" not in subprocess.run(["objdump", "-d", str(made)], capture_output=True, check=True).stdout
