@@ -5,16 +5,14 @@ Torch promises nothing across releases, thread counts, instruction sets or proce
 
 import platform
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
 
 from budgetnet import kernels
+from budgetnet.kernels.build import CPU_INFO
 from budgetnet.version import __version__
-
-CPU_INFO = Path("/proc/cpuinfo")
 
 
 def take_fingerprint(data_sha256: str) -> dict[str, Any]:

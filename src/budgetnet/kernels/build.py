@@ -42,7 +42,7 @@ def loaded() -> ctypes.CDLL:
 
 
 def description() -> str:
-    """Return what runs, in words for a fingerprint: `compiled by gcc …`, or `plain torch`."""
+    """Return what runs, in words for a fingerprint: `compiled by gcc …, vectors of 8`, or `plain torch`."""
     return _load()[1]
 
 
@@ -64,7 +64,8 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         version = _first_line(compiler)
         path = _cached(compiler, version)
         # torch is loaded already, and with it the OpenMP runtime that the kernels then share.
-        return ctypes.CDLL(str(path)), f"compiled by {version}, {hashlib.sha256(_sources()).hexdigest()[:12]}"
+        kernels = ctypes.CDLL(str(path))
+        return kernels, f"compiled by {version}, {hashlib.sha256(_sources()).hexdigest()[:12]}, vectors of {kernels.vector_lanes()}"
     except (OSError, subprocess.SubprocessError):
         return None, "plain torch"
 

@@ -440,6 +440,9 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
     return 0;
 }
 
+/* How many numbers a vector has: it decides the order of some sums. */
+int vector_lanes(void) { return LANES; }
+
 enum { DONE, NO_MEMORY, NO_CLASS };
 
 /* A whole training step of a network that is one chain, up to the gradients: forward, cross-entropy, back. `logits` is where the chain's
