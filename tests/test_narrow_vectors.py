@@ -2,12 +2,13 @@
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from budgetnet.kernels import build
 
 TESTS = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_moving.py")]
 COMPILER = """#!/bin/sh
@@ -19,8 +20,7 @@ FLAG = "-mno-avx512f" if platform.machine() == "x86_64" else ""
 
 @pytest.mark.usefixtures("compiled")
 def test_narrower_vectors_pass_the_same_tests(tmp_path: Path) -> None:
-    found = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("cc")
-    assert found is not None
+    found = build._compiler()
     compiler = tmp_path / "compiler"
     compiler.write_text(COMPILER.format(compiler=found, flag=FLAG), encoding="utf-8")
     compiler.chmod(0o755)

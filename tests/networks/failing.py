@@ -19,7 +19,7 @@ TRIED = 8
 class Failing(Tiny):
     """Fails in its third step: by `how`, and with `once` only where that file is not there yet.
 
-    `slow` does not fail: each step from the third on takes long, until the file `once` is there.
+    After `linger` the process does not end. `slow` does not fail: each step from the third on takes long, until the file `once` is there.
     """
 
     def __init__(self, how: str = "raise", once: str = "") -> None:

@@ -3,7 +3,7 @@
  * What it does: runs the links of a chain image by image. Only BatchNormalization needs the whole batch at once; between two of them
  * everything that happens to an image happens while it is in the cache, and threads meet only where a normalisation needs its sums.
  * What it costs: see benchmarks/. Where it comes from: links.py says what each link equals, program.py fills them in; the loops are in the headers.
- * Every sum has a fixed order for the number of threads that was asked for, so runs repeat bit for bit, also where fewer are given.
+ * Every sum has a fixed order for the number of threads that was asked for and the vectors' width, so runs repeat bit for bit, also where fewer are given.
  *
  * Layout: images (N, H, W, C), each link's input and output contiguous; a passing link's output is one image in its thread's memory. A
  * batch has as many contiguous parts as threads are asked for.
@@ -45,7 +45,7 @@ typedef struct {
     float *kernel_sums;        /* of a convolution, on the way back: (threads, kernel_size) */
     size_t kernel_size;
     size_t frame, back_frame;  /* where a thread's frames of this link begin in its memory */
-    size_t passing_at;         /* and where the outputs of passing links are: one is needed at a time */
+    size_t passing_at;         /* where outputs of passing links are, of any: who reads one frames it before writing there */
     int passed;                /* whether the link before is a passing one */
     Stage stage;
     float *over[5];            /* of a stage: scale, shift, mean, slope and offset, repeated over a period */
@@ -216,7 +216,7 @@ static Step *begin(const Link *links, int length, int threads, int back, size_t 
     Step *steps = calloc(length, sizeof(Step));
     if (!steps) return NULL;
     Room room = {NULL, 0};
-    size_t passing = 0; /* Numbers of the largest output that is not kept: one is needed at a time. */
+    size_t passing = 0; /* Numbers of the largest output that is not kept. */
     for (int i = 0; i < length; i++) {
         measure(steps + i, links + i);
         steps[i].passing_at = scratch;

@@ -1,7 +1,7 @@
 /* The four products of a convolution that a training step needs, for one image: blocked for registers, full and depthwise.
  *
- * Costs: one half to three quarters of a core's peak where channels are whole vectors (vectors.h: of eight, or of sixteen). The blocking is the classical one for small
- * matrix products. Layout: images (H, W, C), framed by zeros where the convolution pads; kernels (K, K, C_in, C_out rounded up to
+ * Costs: one half to three quarters of a core's peak where channels are whole vectors (of eight or sixteen: vectors.h). The blocking is the
+ * classical one for small matrix products. Layout: images (H, W, C), framed by zeros where the convolution pads; kernels (K, K, C_in, C_out rounded up to
  * whole vectors, the rest zero).
  */
 #ifndef BUDGETNET_CONVOLUTION_H

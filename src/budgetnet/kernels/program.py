@@ -190,8 +190,7 @@ def _rows(links: Sequence[Link], shapes: list[Shape], count: int) -> Rows:
     """Return what the kernels are told of each link, but for its addresses.
 
     A stage's output is passing: made again from its input on the way back, which costs less than its way to memory and back. But not where the
-    next link changes it in place, or needs that of all images at once. So is a depthwise convolution's before another one. Both together need
-    half as much memory.
+    next link changes it in place, or needs that of all images at once. So is a depthwise convolution's output before another convolution.
     """
     rows = numpy.zeros(len(links), ROW)
     for row, link, following, (shape, after) in zip(rows, links, [*links[1:], None], pairwise(shapes), strict=True):

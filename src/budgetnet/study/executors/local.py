@@ -33,7 +33,7 @@ WAKE_SECONDS = 0.25
 SECONDS_TO_SAVE = 120.0
 """What a run may take to save its state, from when it was asked to stop."""
 SECONDS_TO_END = 30.0
-"""What a process may take from when it said how its run ended. Then it is killed, and what it said counts."""
+"""What a process may take to end from when it said how its run ended, or closed its answers. Then it is killed; what it said counts."""
 MORE_SECONDS_TO_START = 120.0
 """Beyond the quiet that is allowed: libraries and data are loaded before the first step."""
 TAIL_BYTES = 2_000
@@ -145,7 +145,7 @@ class LocalExecutor:
         }
 
     def _listen(self, spec: RunSpec, process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> dict[str, Any]:
-        """Read until the process closes its answers, or does not end; return the one that says how the run ended, empty where none does."""
+        """Read until the process says how the run ended, or closes its answers; return what it said, empty where it did not."""
         started = heard = time.monotonic()
         answer: dict[str, Any] = {}
         asked: float | None = None
@@ -156,12 +156,10 @@ class LocalExecutor:
             except queue.Empty:
                 line = b""
             now = time.monotonic()
-            if line is None:
-                break
             if line:
                 heard, patience = now, self.limits.quiet_seconds
-                answer = self._take(spec, line) or answer
-            elif answer and now - heard > SECONDS_TO_END:
+                answer = self._take(spec, line) or {}
+            if line is None or answer:
                 break
             if self._stop.is_set() and asked is None:
                 asked = now
