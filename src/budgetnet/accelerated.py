@@ -3,7 +3,7 @@
 `accelerated(network)` lends its plain layers (convolutions, BatchNormalization, max-pooling, and runs of these with ReLU and dropout inside
 `nn.Sequential`) another way to compute their training step, and takes it back at the end. The network itself, what is checked, evaluated
 and saved, stays as its author wrote it. Layers of other kinds, with hooks, or with unusual options keep torch's way. A network of the zoo
-that is one chain takes its whole step at once (`WholeStep`). Level 1.
+that is one chain, or towers of one chain each, takes its whole step at once (`WholeStep`). Level 1.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from budgetnet import kernels
 from budgetnet.chains import Chain, along, plan, take_run
 from budgetnet.lendable import untouched
-from budgetnet.zoo.blocks import Flatten, Network, Softmax
+from budgetnet.zoo.blocks import Flatten, Network, Softmax, Towers
 
 
 @contextmanager
 def accelerated(network: nn.Module) -> Iterator[WholeStep | None]:
     """Compute the training steps of `network` with the compiled kernels, where there are any, until the end of the block.
 
-    Gives a `WholeStep` where the network is one chain from the images to its softmax.
+    Gives a `WholeStep` where the network is one chain from the images to its softmax, or several towers that are.
     """
     changed: list[tuple[nn.Module, str]] = []
     try:
@@ -41,39 +41,84 @@ def accelerated(network: nn.Module) -> Iterator[WholeStep | None]:
             vars(module).pop(name, None)
 
 
-@dataclass
 class WholeStep:
-    """A training step up to the gradients in one call: what Python and autograd take for it otherwise is a sixth of a small network's step."""
+    """A training step up to the gradients in one call for each chain: what Python and autograd take otherwise is a sixth of a small
+    network's step.
+    """
+
+    def __init__(self, chains: list[_WholeChain]) -> None:
+        self.chains = chains
+
+    def __call__(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int] | None:
+        """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`.
+
+        Of towers each is computed as if it were alone: the loss is the mean of theirs, the gradients are those of their sum, and an answer
+        is right where that of the mean logits is. None, and nothing is changed, where these images need torch's way.
+        """
+        if not (_fits(images) and _is_batch(images, labels)):
+            return None
+        if not all(chain.prepared(images) for chain in self.chains):
+            return None
+        found = [chain.take(images, labels, smoothing) for chain in self.chains]
+        if len(found) == 1:
+            return found[0]
+        joint = torch.stack([chain.logits for chain in self.chains]).sum(0)
+        return sum(loss for loss, _ in found) / len(found), int((joint.argmax(1) == labels).sum())
+
+
+@dataclass
+class _WholeChain:
+    """A network that is one chain."""
 
     network: Network
     chain: Chain
     step: kernels.TrainingStep | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int] | None:
-        """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`.
-
-        None, and nothing is changed, where these images need torch's way.
-        """
-        program = self.chain.prepared(images) if self.network.training and _fits(images) else None
-        if program is None or not _is_batch(images, labels) or any(map(_is_watched, program.parameters)):
-            return None
+    def prepared(self, images: Tensor) -> bool:
+        """Return whether the next `take` can be of such images."""
+        program = self.chain.prepared(images) if self.network.training else None
+        if program is None or any(map(_is_watched, program.parameters)):
+            return False
         if self.step is None or self.step.program is not program:
             if not _is_plain(program, self.network):
-                return None
+                return False
             self.step = kernels.TrainingStep(program)
-        found = self.step(images, labels, smoothing, self.chain.keys())
-        for parameter, gradient in zip(program.parameters, self.step.gradients, strict=True):
+        return True
+
+    def take(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
+        """Return the mean loss and how many answers are right; gradients are in the parameters' `grad` then."""
+        step = cast(kernels.TrainingStep, self.step)
+        found = step(images, labels, smoothing, self.chain.keys())
+        for parameter, gradient in zip(step.program.parameters, step.gradients, strict=True):
             parameter.grad = gradient
         return found
 
+    @property
+    def logits(self) -> Tensor:
+        """What the last `take` gave before the softmax, (N, classes)."""
+        return cast(kernels.TrainingStep, self.step).logits
+
 
 def _whole_step(network: nn.Module) -> WholeStep | None:
+    """Return the step of a network that is one chain, or of towers that are one each."""
+    if type(network) is not Towers:
+        chain = _whole_chain(network)
+        return WholeStep([chain]) if chain else None
+    changed = {"logits", "logits_of_each"} & vars(network).keys()
+    parts = (network, network.towers, network.average, network.softmax)
+    chains = [chain for tower in network.towers if (chain := _whole_chain(tower))]
+    learned = [id(parameter) for tower in network.towers for parameter in tower.parameters()]
+    alone = len(set(learned)) == len(learned) and len(chains) == len(network.towers)
+    return WholeStep(chains) if alone and not changed and all(map(untouched, parts)) else None
+
+
+def _whole_chain(network: nn.Module) -> _WholeChain | None:
     if type(network) is not Network or not untouched(network) or "logits" in vars(network) or not isinstance(network[-1], Softmax):
         return None
     layers = list(network)[:-1]
     flat = bool(layers) and type(layers[-1]) is Flatten and untouched(layers[-1])
     planned = plan(layers[:-1] if flat else layers)
-    return WholeStep(network, planned[0]) if len(planned) == 1 and isinstance(planned[0], Chain) else None
+    return _WholeChain(network, planned[0]) if len(planned) == 1 and isinstance(planned[0], Chain) else None
 
 
 def _is_plain(program: kernels.Program, network: Network) -> bool:

@@ -25,7 +25,7 @@ from budgetnet.datasets import Split
 from budgetnet.errors import Diverged
 from budgetnet.evaluate import as_input, evaluate
 from budgetnet.interruption import Interrupted, StopRequest
-from budgetnet.loss import smoothed_loss, taught_loss
+from budgetnet.loss import smoothed_loss, taught_loss, training_answers
 from budgetnet.optimizer import AnyOptimizer
 from budgetnet.progress import Progress
 from budgetnet.randomness import (
@@ -152,14 +152,17 @@ class Fit:
 
     def _gradients(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
         """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`."""
-        answer = self.log_probabilities(images)
+        answers = training_answers(self.network, self.log_probabilities, images)
         if self.teacher is None or self.recipe.teacher is None:
-            loss = smoothed_loss(answer, labels, smoothing)
+            losses = [smoothed_loss(answer, labels, smoothing) for answer in answers]
         else:
-            loss = taught_loss(answer, labels, smoothing, self.teacher(images), self.recipe.teacher)
+            wanted, teacher = self.teacher(images), self.recipe.teacher
+            losses = [taught_loss(answer, labels, smoothing, wanted, teacher) for answer in answers]
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach()), int((answer.detach().argmax(1) == labels).sum())
+        # Of several towers each learns as if it were alone; the mean is what is told.
+        torch.autograd.backward(losses)
+        joint = torch.stack(answers).detach().sum(0)
+        return float(torch.stack(losses).detach().mean()), int((joint.argmax(1) == labels).sum())
 
     def _moved(self, images: Tensor) -> Tensor:
         options = self.recipe.augmentation.in_epoch(self.position.epoch, self.recipe.epochs)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from budgetnet.errors import InputError
 from budgetnet.recipe import Teacher
-from budgetnet.zoo.blocks import Network, Softmax
+from budgetnet.zoo.blocks import Network, Softmax, Towers
 
 TINY = 1e-7
 """Keras clips probabilities here before the logarithm."""
@@ -30,6 +30,16 @@ def log_probability_function(network: nn.Module, input_shape: tuple[int, int, in
     if _is_probability(answer):
         return lambda images: torch.log(network(images).clamp(TINY, 1 - TINY))
     return lambda images: F.log_softmax(network(images), dim=1)
+
+
+def training_answers(network: nn.Module, log_probabilities: Callable[[Tensor], Tensor], images: Tensor) -> list[Tensor]:
+    """Return the log-probabilities (N, classes) that training holds against the labels of `images`: of each tower, or the network's alone.
+
+    Their sum is largest where the network's own answer is.
+    """
+    if _is_zoo_network(network) and isinstance(network, Towers):
+        return [F.log_softmax(logits, dim=1) for logits in network.logits_of_each(images)]
+    return [log_probabilities(images)]
 
 
 def smoothed_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -54,9 +64,11 @@ def taught_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float, ans
     return teacher.share * followed + (1 - teacher.share) * smoothed_loss(log_probabilities, labels, smoothing)
 
 
-def _is_zoo_network(network: nn.Module) -> TypeGuard[Network]:
-    # Exactly the zoo's class with nothing put over its methods: what is trained must be what was checked.
-    plain = not {"logits", "forward", "__call__"} & vars(network).keys()
+def _is_zoo_network(network: nn.Module) -> TypeGuard[Network | Towers]:
+    # Exactly the zoo's classes with nothing put over their methods: what is trained must be what was checked.
+    plain = not {"logits", "logits_of_each", "forward", "__call__"} & vars(network).keys()
+    if type(network) is Towers:
+        return plain and all(type(tower) is Network and _is_zoo_network(tower) for tower in network.towers)
     return type(network) is Network and plain and isinstance(network[-1], Softmax)
 
 

@@ -53,6 +53,11 @@ class TrainingStep:
         self._rows: Rows | None = None
         self._addresses: list[int] = []
 
+    @property
+    def logits(self) -> Tensor:
+        """What the chain gave in the last call, (N, classes); the next one writes over it."""
+        return self._result.flatten(1)
+
     def __call__(self, images: Tensor, labels: Tensor, smoothing: float, keys: list[int]) -> tuple[float, int]:
         """Return the mean loss against `labels` (N,) int64 and how many answers are right. Raises `IndexError` for a label of no class."""
         program = self.program

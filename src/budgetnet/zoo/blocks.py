@@ -31,6 +31,34 @@ class Network(nn.Sequential):
         return value
 
 
+class Towers(nn.Module):
+    """Networks side by side that answer as one: the softmax of the mean of their logits, in one forward pass.
+
+    In training each is held against the labels by itself (`logits_of_each`), so that their mistakes differ and the mean of them has fewer:
+    for some sizes several small networks are better than one large one (Kondratyuk et al., arXiv:2005.00570). Called, it gives
+    probabilities (N, classes), which are the towers' geometric mean, normalised.
+    """
+
+    def __init__(self, *towers: Network) -> None:
+        super().__init__()
+        if not towers:
+            raise ValueError("towers are one network or more, not none")
+        self.towers = nn.ModuleList(towers)
+        self.average, self.softmax = Average(), Softmax()
+
+    def logits_of_each(self, images: Tensor) -> list[Tensor]:
+        """Return each tower's values before its softmax, shape (N, classes)."""
+        return [cast(Network, tower).logits(images) for tower in self.towers]
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the mean of the towers' values before the softmax, shape (N, classes)."""
+        return cast(Tensor, self.average(*self.logits_of_each(images)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Answer with probabilities."""
+        return cast(Tensor, self.softmax(self.logits(images)))
+
+
 class Convolution(nn.Conv2d):
     """Keras's `Conv2D`: valid padding, Glorot-uniform kernel, no bias, and ReLU inside unless `activation` is None."""
 
@@ -169,6 +197,17 @@ class Flatten(nn.Flatten):
     """(N, C, H, W) -> (N, C·H·W)."""
 
     keras_name = "Flatten"
+
+
+class Average(nn.Module):
+    """The mean of several tensors of one shape."""
+
+    keras_name = "Average"
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Average number by number."""
+        first, *others = values
+        return sum(others, first) / len(values)
 
 
 class Softmax(nn.Softmax):

@@ -1,0 +1,135 @@
+"""Towers: networks side by side that answer as one and learn each by itself, on compiled kernels and on torch's layers alike."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from budgetnet.accelerated import accelerated
+from budgetnet.loss import log_probability_function, smoothed_loss, training_answers
+from budgetnet.zoo.blocks import Network, Towers
+from budgetnet.zoo.own import stages
+
+WIDTHS = [[[4, 6, 6], [8], [10, 8]], [[5], [8, 9], [12, 7]], [[6, 6], [7], [9]]]
+
+
+def tower(place: int) -> Network:
+    torch.manual_seed(place)
+    return stages(WIDTHS[place], classes=10, channels=1)
+
+
+def towers(count: int = 2) -> Towers:
+    return Towers(*map(tower, range(count))).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload, no-any-return]
+
+
+def batch(count: int = 7) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    images = torch.rand((count, 1, 28, 28), generator=generator).contiguous(memory_format=torch.channels_last)
+    return images, torch.randint(0, 10, (count,), generator=generator)
+
+
+def torchs_step(network: Towers, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
+    answers = [F.log_softmax(logits, 1) for logits in network.logits_of_each(images)]
+    losses = torch.stack([smoothed_loss(answer, labels, smoothing) for answer in answers])
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    return float(losses.detach().mean()), int((torch.stack(answers).mean(0).argmax(1) == labels).sum())
+
+
+def learned(network: nn.Module) -> list[Tensor]:
+    """Return gradients and running statistics."""
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    return [tensor.detach().double() for tensor in [*gradients, *network.buffers()]]
+
+
+def test_the_answer_is_the_normalised_geometric_mean() -> None:
+    network, (images, _) = towers(3).eval(), batch()
+    with torch.no_grad():
+        alone = [tower(place).eval()(images) for place in range(3)]
+        product = torch.stack(alone).log().mean(0).exp()
+        answer = network(images)
+        assert torch.allclose(answer, product / product.sum(1, keepdim=True), atol=1e-6)
+        assert torch.allclose(F.softmax(network.logits(images), 1), answer)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_whole_step_is_torchs(count: int, smoothing: float) -> None:
+    network, (images, labels) = towers(count), batch()
+    exact = copy.deepcopy(network).double()
+    expected = torchs_step(exact, images.double(), labels, smoothing)
+    with accelerated(network) as whole:
+        assert whole is not None
+        found = whole(images, labels, smoothing) or (0.0, -1)
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert found[1] == expected[1]
+    assert len(learned(network)) == len(learned(exact))
+    for measured, wanted in zip(learned(network), learned(exact), strict=True):
+        assert float((measured - wanted).abs().max()) <= 2e-3 * float(wanted.abs().max()) + 1e-5
+
+
+@pytest.mark.usefixtures("compiled")
+def test_each_tower_learns_as_if_it_were_alone() -> None:
+    network, (images, labels) = towers(), batch()
+    with accelerated(network) as whole:
+        assert whole is not None
+        whole(images, labels, 0.0)
+    for place in range(2):
+        alone = tower(place).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        with accelerated(alone) as whole:
+            assert whole is not None
+            whole(images, labels, 0.0)
+        assert all(map(torch.equal, learned(alone), learned(network.towers[place])))
+
+
+def test_what_is_held_against_labels_is_each_towers_answer() -> None:
+    network, (images, _) = towers(), batch()
+    ask = log_probability_function(network, (1, 28, 28), 10)
+    given = training_answers(network, ask, images)
+    assert [answer.shape for answer in given] == [(7, 10), (7, 10)]
+    assert torch.equal(torch.stack(given).sum(0).argmax(1), ask(images).argmax(1))
+    alone = tower(0)
+    assert len(training_answers(alone, log_probability_function(alone, (1, 28, 28), 10), images)) == 1
+
+
+def with_one_tower_twice() -> Towers:
+    twice = tower(0)
+    return Towers(twice, twice)
+
+
+def with_a_shared_layer() -> Towers:
+    first, second = tower(0), tower(0)
+    second[0].weight = first[0].weight
+    return Towers(first, second)
+
+
+def with_a_hook() -> Towers:
+    network = towers()
+    network.average.register_forward_hook(lambda *_: None)
+    return network
+
+
+def with_a_tower_that_evaluates() -> Towers:
+    network = towers()
+    network.towers[1].eval()
+    return network
+
+
+@pytest.mark.parametrize("make", [with_one_tower_twice, with_a_shared_layer, with_a_hook, with_a_tower_that_evaluates])
+def test_towers_that_need_torchs_way_are_left_to_it(make: Callable[[], Towers]) -> None:
+    network, (images, labels) = make(), batch()
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    with accelerated(network) as whole:
+        assert whole is None or whole(images, labels, 0.0) is None
+    assert all(map(torch.equal, before, network.state_dict().values()))
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_no_tower_is_an_error() -> None:
+    with pytest.raises(ValueError, match="one network or more"):
+        Towers()
