@@ -1,7 +1,7 @@
 """A network of the zoo as plain data, so that other libraries can build the very same one: a list of nodes, each with its inputs.
 
 Node `i` (from 1; 0 is the image) is a dictionary with a `kind`, the indices of its `inputs`, and what the layer is made of. Chains are
-walked by type; anything else is traced by `torch.fx` down to the layers that have a kind, so sums and concatenations are seen as well.
+walked by type; anything else is traced by `torch.fx` down to the layers that have a kind, so sums, means and concatenations are seen as well.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _emit_traced(module: nn.Module, source: int, nodes: list[Node]) -> int:
             case "placeholder":
                 known[step] = source
             case "call_module":
-                known[step] = _emit(module.get_submodule(str(step.target)), inputs[0], nodes)
+                called = module.get_submodule(str(step.target))
+                average = isinstance(called, blocks.Average)
+                known[step] = _append(nodes, inputs, kind="average") if average else _emit(called, inputs[0], nodes)
             case "output":
                 return inputs[0]
             case _:

@@ -26,6 +26,7 @@ from budgetnet import zoo
 from budgetnet.checking import network_facts
 from budgetnet.errors import InputError
 from budgetnet.zoo import blocks
+from budgetnet.zoo.own import stages
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 CLOSE = 1e-4
@@ -47,9 +48,9 @@ class Residual(nn.Module):
         return answer
 
 
-def copy_into_keras(parameters: Iterator[Tensor], model: keras.Model) -> None:
-    """Weights in the order of layers, which both sides share; kernels get height and width first, statistics stay."""
-    for layer in model.layers:
+def copy_into_keras(parameters: Iterator[Tensor], made: list[Any]) -> None:
+    """Weights in the order of nodes, which both sides share; kernels get height and width first, statistics stay."""
+    for layer in (value._keras_history.operation for value in made):
         values = []
         for variable in layer.trainable_weights:
             value = next(parameters).detach()
@@ -68,15 +69,17 @@ def answers_of_all(network: nn.Module) -> list[numpy.ndarray]:
     with torch.no_grad():
         for theirs, ours in zip(plain.parameters(), network.parameters(), strict=True):
             theirs.copy_(ours)
-    model = keras_network.keras_network(nodes, (28, 28, 1))
-    copy_into_keras(iter(network.parameters()), model)
+    made = keras_network.keras_values(nodes, (28, 28, 1))
+    model = keras.Model(made[0], made[-1])
+    copy_into_keras(iter(network.parameters()), made)
     images = torch.rand(4, 1, 28, 28)
     network.eval()
     plain.eval()
     with torch.no_grad():
         answers = [network(images), plain(images)]
     answers.append(torch.tensor(keras.ops.convert_to_numpy(model(images.permute(0, 2, 3, 1).numpy(), training=False))))
-    ends = [isinstance(network, blocks.Network), False, isinstance(network, blocks.Network)]
+    soft = isinstance(network, blocks.Network | blocks.Towers)
+    ends = [soft, False, soft]
     return [(answer if end else torch.softmax(answer, 1)).numpy() for answer, end in zip(answers, ends, strict=True)]
 
 
@@ -94,6 +97,14 @@ def test_sums_and_concatenations_are_described_as_well() -> None:
     assert abs(ours - tutorial).max() < CLOSE
     assert abs(ours - theirs).max() < CLOSE
     assert {"add", "concatenate", "global_average"} <= {node["kind"] for node in described.described(Residual())}
+
+
+def test_towers_are_described_as_well() -> None:
+    torch.manual_seed(3)
+    network = blocks.Towers(*[stages([[4, 6], [8], [7]], classes=10, channels=1) for _ in range(2)])
+    ours, tutorial, theirs = answers_of_all(network)
+    assert abs(ours - tutorial).max() < CLOSE
+    assert abs(ours - theirs).max() < CLOSE
 
 
 def test_a_layer_without_a_kind_is_refused_by_its_name() -> None:

@@ -6,22 +6,28 @@ from typing import Any
 import keras
 
 Node = dict[str, Any]
+JOINING = {"add": keras.layers.Add, "average": keras.layers.Average, "concatenate": keras.layers.Concatenate}
 
 
 def keras_network(nodes: list[Node], shape: tuple[int, int, int]) -> keras.Model:
     """Return the model for images of `shape` (height, width, channels), with fresh weights."""
+    values = keras_values(nodes, shape)
+    return keras.Model(values[0], values[-1])
+
+
+def keras_values(nodes: list[Node], shape: tuple[int, int, int]) -> list[Any]:
+    """Return the image and what each node makes, in the nodes' order, which a model's own list of layers does not keep."""
     values = [keras.Input(shape)]
     for node in nodes:
         values.append(_apply(node, [values[index] for index in node["inputs"]]))
-    return keras.Model(values[0], values[-1])
+    return values
 
 
 def _apply(node: Node, inputs: list[Any]) -> Any:
     if node["kind"] == "convolution":
         return _convolution(node, inputs[0])
-    if node["kind"] in {"add", "concatenate"}:
-        layer = keras.layers.Add() if node["kind"] == "add" else keras.layers.Concatenate()
-        return layer(inputs)
+    if node["kind"] in JOINING:
+        return JOINING[node["kind"]]()(inputs)
     return _layer(node)(inputs[0])
 
 

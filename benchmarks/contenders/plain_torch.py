@@ -63,6 +63,8 @@ def _apply(node: Node, layer: nn.Module, inputs: list[Tensor]) -> Tensor:
             value = value.flatten(1)
         case "add":
             value = inputs[0] + inputs[1]
+        case "average":
+            value = torch.stack(inputs).mean(0)
         case "concatenate":
             value = torch.cat(inputs, 1)
     return value
