@@ -2,7 +2,9 @@
 
 `python scripts/ablate.py fast --seeds 3` trains each variant with each seed on all training images but the last 5,000, which are what it is
 judged by; the test split is not read. Each run is kept as it ends in `records/ablations/NAME.json`, and the same command goes on where it
-was stopped. Then `docs/LEVERS.md` is written anew of all that is kept; `--page` does only that. Costs a whole training each.
+was stopped. With `--folds 6` seed K is judged by the K-th of six parts of the training split instead, and trained on the other five: more
+images tell designs apart that are near to each other. Then `docs/LEVERS.md` is written anew of all that is kept; `--page` does only that.
+Costs a whole training each.
 """
 
 import argparse
@@ -14,13 +16,16 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from budgetnet.errors import InputError
-from budgetnet.stats import Difference, compare, holm
+from budgetnet.stats import Difference, compare, holm, images_told_apart
 from budgetnet.stats.sentences import p_in_words
+
+if TYPE_CHECKING:
+    from budgetnet.datasets import Split
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "records" / "ablations"
@@ -39,10 +44,12 @@ VARIANTS: dict[str, list[str]] = {
     "label smoothing of 0.1": ["label_smoothing=0.1"],
     "no teacher, 20 epochs": ["teacher=none", "epochs=20"],
     "augmentation as far in each epoch": ["augmentation.fading=false"],
+    "one tower": ["network.towers=1"],
+    "ReLU": ["network.activation=relu"],
 }
 OTHER_LOSS = ("no label smoothing", "label smoothing of 0.1")
 """Who learns towards other labels is not comparable by cross-entropy: these are judged by the share of wrong answers."""
-ONLY_ASKED = (*OTHER_LOSS, "no teacher, 20 epochs", "augmentation as far in each epoch")
+ONLY_ASKED = (*OTHER_LOSS, "no teacher, 20 epochs", "augmentation as far in each epoch", "one tower", "ReLU")
 """Levers that not every recipe of our own has."""
 USUAL = [variant for variant in VARIANTS if variant not in ONLY_ASKED]
 HEAD = f"""# What our levers are worth
@@ -78,17 +85,22 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", choices=list(VARIANTS), help="this variant beside the recipe as it is; may be repeated"
     )
+    parser.add_argument(
+        "--folds", type=int, default=0, metavar="N", help="judge each seed by another of N parts of the training split"
+    )
     parser.add_argument("--page", action="store_true", help="train nothing")
     options = parser.parse_args()
     if not options.page and not options.recipe:
         parser.error("name a recipe, or ask for --page")
+    if options.folds and not 2 <= options.folds >= options.seeds:
+        parser.error(f"--folds {options.folds}: there must be 2 or more, and as many as seeds")
     if not options.page:
         part, parts = options.part
         variants = [variant for variant in VARIANTS if variant == WHOLE or variant in (options.only or USUAL)]
         wanted = [(variant, seed) for variant in variants for seed in range(options.seeds)]
         try:
             for variant, seed in wanted[part - 1 :: parts]:
-                _run(options.recipe, options.settings, variant, seed, options.threads)
+                _run(options.recipe, options.settings, variant, seed, options.threads, options.folds)
         except InputError as error:
             parser.exit(2, f"{error}\n")
     PAGE.write_text(page(), encoding="utf-8")
@@ -102,37 +114,52 @@ def _part(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def _path(name: str, settings: list[str]) -> Path:
+def _path(name: str, settings: list[str], folds: int = 0) -> Path:
     """Return where the runs of this form of a recipe are kept."""
     form = f"-{hashlib.sha256(' '.join(sorted(settings)).encode()).hexdigest()[:8]}" if settings else ""
-    return KEPT / f"{name}{form}.json"
+    return KEPT / f"{name}{form}{f'-{folds}-folds' if folds else ''}.json"
 
 
-def _run(name: str, settings: list[str], variant: str, seed: int, threads: int) -> None:
-    path = _path(name, settings)
+def _run(name: str, settings: list[str], variant: str, seed: int, threads: int, folds: int) -> None:
+    path = _path(name, settings, folds)
     if any(row["variant"] == variant and row["seed"] == seed for row in _rows(path)):
         return
     from budgetnet import datasets, train
 
     whole = datasets.load("mnist")
-    training, validation = whole.hold_out(VALIDATION)
-    part = replace(whole, training=training, test=validation, notes=("the test part is the training split's last images",))
+    training, validation = _fold(whole.training, seed, folds) if folds else whole.hold_out(VALIDATION)
+    part = replace(whole, training=training, test=validation, notes=("the test part is a part of the training split",))
     with tempfile.TemporaryDirectory() as folder:
         run = train(name, seed=seed, threads=threads, settings=settings + VARIANTS[variant], out=Path(folder) / "run", dataset=part)
         result = run.evaluation()
     row = {"variant": variant, "seed": seed, "accuracy": result["accuracy"], "loss": result["loss"]}
+    if folds:
+        first = len(whole.training) * seed // folds
+        row["wrong"] = sorted(first + answer["index"] for answer in result["misclassified"])
     print(row, file=sys.stderr, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not beside the file: the folder is committed.
     with FileLock(Path(tempfile.gettempdir()) / f"budgetnet-ablate-{os.getuid()}.lock"):
-        _add(path, row, name, settings)
+        _add(path, row, name, settings, folds)
 
 
-def _add(path: Path, row: dict[str, Any], name: str, settings: list[str]) -> None:
+def _fold(split: "Split", place: int, folds: int) -> tuple["Split", "Split"]:
+    """Return all of a split but its part `place`, and that part."""
+    import torch
+
+    first, end = (len(split) * edge // folds for edge in (place, place + 1))
+    inside = torch.zeros(len(split), dtype=torch.bool)
+    inside[first:end] = True
+    others, part = (type(split)(split.images[chosen], split.labels[chosen]) for chosen in (~inside, inside))
+    return others, part
+
+
+def _add(path: Path, row: dict[str, Any], name: str, settings: list[str], folds: int = 0) -> None:
     rows = sorted([*_rows(path), row], key=lambda row: (list(VARIANTS).index(row["variant"]), row["seed"]))
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     new = path.with_suffix(".new")
-    head = f' "recipe": "{name}",\n "settings": {json.dumps(settings)},\n "validation": {VALIDATION}'
+    judged = f'"folds": {folds}' if folds else f'"validation": {VALIDATION}'
+    head = f' "recipe": "{name}",\n "settings": {json.dumps(settings)},\n {judged}'
     new.write_text(f'{{\n{head},\n "runs": [\n{lines}\n ]\n}}\n', encoding="utf-8")
     new.replace(path)
 
@@ -152,6 +179,8 @@ def _table(path: Path) -> str:
     for row in held["runs"]:
         found.setdefault(row["variant"], {})[row["seed"]] = row
     others = [variant for variant in found if variant != WHOLE]
+    if "folds" in held:
+        return _table_of_folds(held, found, others)
     differences = {variant: _difference(variant, found[variant], found[WHOLE]) for variant in others}
     corrected = dict(zip(others, holm([differences[variant].p for variant in others]), strict=True))
     form = "".join(f", {setting}" for setting in held["settings"])
@@ -166,11 +195,37 @@ def _table(path: Path) -> str:
         loss = fmean(row["loss"] for row in runs.values())
         against = "– | –" if variant == WHOLE else _against(variant, differences[variant], corrected[variant])
         lines.append(f"| {variant} | {len(runs)} | **{fmean(accuracies):.3%}** | {single} | {loss:.4f} | {against} |")
+    return "\n".join([*lines, "", _again(held, found, others), ""])
+
+
+def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:
+    """Return the table of variants that were judged by several parts of the training split: the images tell them apart, one by one."""
+    wrong = {variant: {index for row in runs.values() for index in row["wrong"]} for variant, runs in found.items()}
+    apart = {variant: images_told_apart(wrong[variant], wrong[WHOLE]) for variant in others}
+    corrected = dict(zip(others, holm([apart[variant].p for variant in others]), strict=True))
+    form = "".join(f", {setting}" for setting in held["settings"])
+    lines = [
+        f"## `{held['recipe']}`{form}, by {len(found[WHOLE])} of {held['folds']} parts of the training split\n",
+        "| variant | wrong in each part | together | only it, only the recipe | cross-entropy: mean | p |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for variant, runs in found.items():
+        single = ", ".join(str(len(row["wrong"])) for row in runs.values())
+        loss, p = fmean(row["loss"] for row in runs.values()), corrected.get(variant)
+        only = f"{apart[variant].only_first_wrong}, {apart[variant].only_second_wrong}" if variant in apart else "–"
+        said = "–" if p is None else p_in_words(p)
+        lines.append(f"| {variant} | {single} | **{len(wrong[variant])}** | {only} | {loss:.4f} | {said} |")
+    return "\n".join([*lines, "", _again(held, found, others), ""])
+
+
+def _again(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:
     chosen = [f"--set {setting}" for setting in held["settings"]]
     if set(found) != set(USUAL):
         chosen += [f"--only '{variant}'" for variant in others or [WHOLE]]
-    again = " ".join(["python scripts/ablate.py", held["recipe"], "--seeds", str(max(map(len, found.values()))), *chosen])
-    return "\n".join([*lines, "", f"Again: `{again}`", ""])
+    chosen += [f"--folds {held['folds']}"] if "folds" in held else []
+    return (
+        f"Again: `{' '.join(['python scripts/ablate.py', held['recipe'], '--seeds', str(max(map(len, found.values()))), *chosen])}`"
+    )
 
 
 def _difference(variant: str, runs: dict[int, dict[str, Any]], whole: dict[int, dict[str, Any]]) -> Difference:

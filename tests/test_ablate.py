@@ -5,6 +5,9 @@ from pathlib import Path
 
 import ablate
 import pytest
+import torch
+
+from budgetnet.datasets import Split
 
 
 def rows(path: Path) -> list[dict[str, object]]:
@@ -53,3 +56,24 @@ def test_label_smoothing_is_judged_by_wrong_answers_and_all_else_by_cross_entrop
     assert "| no label smoothing | 3 | **99.510%** | 99.50%, 99.51%, 99.52% | 0.0201 | +0.10 ± 0.00 points |" in table
     assert "| batches of 128 | 3 | **99.510%** | 99.50%, 99.51%, 99.52% | 0.1501 | +0.0500 ± 0.0000 |" in table
     assert "`python scripts/ablate.py some --seeds 3 --set batch=32 --only 'batches of 128' --only 'no label smoothing'`" in table
+
+
+def test_parts_of_the_training_split_tell_variants_apart_image_by_image(tmp_path: Path) -> None:
+    path = tmp_path / "some-6-folds.json"
+    for variant, wrong in [(ablate.WHOLE, [[1, 2], [13]]), ("ReLU", [[2, 3, 4], [13, 14, 15]])]:
+        for fold, indices in enumerate(wrong):
+            row = {"variant": variant, "seed": fold, "accuracy": 0.99, "loss": 0.02, "wrong": indices}
+            ablate._add(path, row, "some", [], folds=6)
+    table = ablate._table(path)
+    assert "## `some`, by 2 of 6 parts of the training split" in table
+    assert "| as it is | 2, 1 | **3** | – | 0.0200 | – |" in table
+    assert "| ReLU | 3, 3 | **6** | 4, 1 | 0.0200 | p = 0.38 |" in table
+    assert "`python scripts/ablate.py some --seeds 2 --only 'ReLU' --folds 6`" in table
+
+
+def test_every_image_is_in_one_part() -> None:
+    images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
+    parts = [ablate._fold(Split(images, torch.zeros(10, dtype=torch.int64)), place, 3) for place in range(3)]
+    assert torch.equal(torch.cat([part.images for _, part in parts]), images)
+    for others, part in parts:
+        assert sorted(others.images.flatten().tolist() + part.images.flatten().tolist()) == list(range(10))

@@ -74,6 +74,7 @@ def twins(name: str) -> tuple[blocks.Network, keras.Sequential]:
     """A zoo network with weights and statistics that are not their defaults, and Keras's network with the same."""
     torch.manual_seed(7)
     network = zoo.find(name).build()
+    assert isinstance(network, blocks.Network)
     for layer in network:
         if isinstance(layer, blocks.BatchNormalization):
             for tensor, low, high in (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from budgetnet.recipe import Recipe
-from budgetnet.zoo.blocks import Network
+from budgetnet.zoo.blocks import Network, Towers
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Claim:
 class Entry:
     """One network of the zoo."""
 
-    build: Callable[..., Network]
+    build: Callable[..., Network | Towers]
     """Constructor; keyword arguments only, all with defaults."""
     recipe: Recipe
     claim: Claim | None

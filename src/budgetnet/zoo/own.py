@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from budgetnet.recipe import Augmentation, Recipe, Teacher
-from budgetnet.zoo.blocks import GlobalAveragePooling, Network, Softmax
+from budgetnet.zoo.blocks import GlobalAveragePooling, Network, Softmax, Towers
 from budgetnet.zoo.entry import Entry
 
 
@@ -78,9 +78,21 @@ def fast(*, classes: int = 10, channels: int = 1) -> Network:
     return stages([[8], [24] * 3, [48, 48, 40]], classes=classes, channels=channels)
 
 
-def accurate(*, classes: int = 10, channels: int = 1) -> Network:
-    """Return the network for images of 28×28: 14,812 parameters for MNIST."""
-    return stages([[12, 24, 24], [40, 44], [52, 52, 44]], classes=classes, channels=channels)
+WIDTHS_OF_TOWERS = {1: [[12, 24, 24], [40, 44], [52, 52, 44]], 2: [[8, 16, 16], [26, 28], [36, 36, 28]]}
+"""By how many towers there are: of each, the output channels for maps of 28×28, 14×14 and 7×7."""
+ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
+
+
+def accurate(*, towers: int = 2, activation: str = "silu", classes: int = 10, channels: int = 1) -> Network | Towers:
+    """Return two towers for images of 28×28, alike but for their first weights: 14,924 parameters for MNIST.
+
+    With `towers` 1 one network of 14,812. Raises `ValueError` for other numbers, and for an activation that is not "relu" or "silu".
+    """
+    if towers not in WIDTHS_OF_TOWERS or activation not in ACTIVATIONS:
+        raise ValueError(f"towers are 1 or 2 and the activation is 'relu' or 'silu', not {towers!r} and {activation!r}")
+    widths, function = WIDTHS_OF_TOWERS[towers], ACTIVATIONS[activation]
+    built = [stages(widths, classes=classes, channels=channels, activation=function) for _ in range(towers)]
+    return Towers(*built) if towers > 1 else built[0]
 
 
 def wide(*, classes: int = 10, channels: int = 1) -> Network:
@@ -102,7 +114,7 @@ CYCLE = Recipe(
 """What these recipes share."""
 
 
-def own(name: str, build: Callable[..., Network], **settings: Any) -> Entry:
+def own(name: str, build: Callable[..., Network | Towers], **settings: Any) -> Entry:
     """Return the entry of a design of the project's own; `settings` are what its recipe has beside the shared ones."""
     recipe = CYCLE.varied(name=name, network=name, **settings)
     return Entry(build=build, recipe=recipe, claim=None, source="this project", layers="own")
