@@ -12,21 +12,27 @@ from torch.nn import functional as F
 
 from budgetnet import zoo
 from budgetnet.accelerated import WholeStep, accelerated
-from budgetnet.loss import smoothed_loss
-from budgetnet.zoo.blocks import Dropout, Flatten, GlobalAveragePooling, Network, Softmax
+from budgetnet.loss import smoothed_loss, training_answers
+from budgetnet.zoo.blocks import Dropout, Flatten, GlobalAveragePooling, Network, Softmax, Towers
 from budgetnet.zoo.own import separable
 
 pytestmark = pytest.mark.usefixtures("compiled")
 WHOLE = ["accurate", "fast", "one-pool", "small", "tiny"]
 
 
-def built(name: str) -> Network:
+def of_zoo(name: str) -> Network | Towers:
     torch.manual_seed(3)
     network = zoo.find(name).build()
     for module in network.modules():
         if isinstance(module, Dropout):
             module.threshold = 0
     return network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload, no-any-return]
+
+
+def built(name: str) -> Network:
+    network = of_zoo(name)
+    assert isinstance(network, Network)
+    return network
 
 
 def batch(count: int = 7) -> tuple[Tensor, Tensor]:
@@ -49,15 +55,15 @@ def taken(whole: WholeStep | None, images: Tensor, labels: Tensor, smoothing: fl
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_whole_step_is_torchs(name: str, smoothing: float) -> None:
-    network, (images, labels) = built(name), batch()
+    network, (images, labels) = of_zoo(name), batch()
     exact = copy.deepcopy(network).double()
-    answer = F.log_softmax(exact.logits(images.double()), 1)
-    loss = smoothed_loss(answer, labels, smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]
+    answers = training_answers(exact, lambda given: F.log_softmax(exact.logits(given), 1), images.double())
+    losses = torch.stack([smoothed_loss(answer, labels, smoothing) for answer in answers])
+    losses.sum().backward()  # type: ignore[no-untyped-call]
     with accelerated(network) as whole:
         found, correct = taken(whole, images, labels, smoothing)
-    assert found == pytest.approx(float(loss.detach()), rel=1e-5)
-    assert correct == int((answer.argmax(1) == labels).sum())
+    assert found == pytest.approx(float(losses.detach().mean()), rel=1e-5)
+    assert correct == int((torch.stack(answers).sum(0).argmax(1) == labels).sum())
     assert len(state(network)) == len(state(exact))
     for measured, expected in zip(state(network), state(exact), strict=True):
         assert float((measured - expected).abs().max()) <= 2e-3 * float(expected.abs().max()) + 1e-5
