@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import accuracy_picture
 
+from budgetnet.checking import network_facts
 from budgetnet.record import newest, read_records
 from budgetnet.record_text import claims_table, own_table
 
@@ -110,7 +111,7 @@ def benchmarks(folder: Path) -> str:
             rate = "–" if ratios.get("matrix_rate") is None else f"{ratios['matrix_rate']:.0%}"
             ours = document["networks"][name]["contenders"]["ours"]["median"]
             lines.append(f"| `{name}` | {'–' if ours is None else f'{ours:.0f}'} | {' | '.join(cells)} | {rate} |")
-        lines.append("")
+        lines += ["", *earlier_forms(document["networks"])]
     for path in sorted(folder.glob("time-to-*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         compared, ours = document["compared"], document["ours"]
@@ -123,6 +124,22 @@ def benchmarks(folder: Path) -> str:
                 f"and TensorFlow (n = {len(finished)}; [raw values]({path.relative_to(ROOT)}))."
             )
     return "\n".join(lines).rstrip() or "No figures are kept yet; `make bench` makes them for your machine."
+
+
+def earlier_forms(networks: dict[str, Any]) -> list[str]:
+    """Return a line for each network that has changed since it was measured."""
+    pairs = [
+        (name, network["multiply_accumulates"], network_facts(name).multiply_accumulates) for name, network in networks.items()
+    ]
+    return [
+        line
+        for name, measured, now in pairs
+        if measured != now
+        for line in (
+            f"There `{name}` is an earlier form of it, of {measured:,} multiply-accumulates an image; now it has {now:,}.",
+            "",
+        )
+    ]
 
 
 def with_parts(text: str, parts: dict[str, str]) -> str:

@@ -91,7 +91,7 @@ def test_benchmark_files_become_tables(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "throughput-x.json").write_text(
         """{"machine": {"cpu": "A", "cpu_capability": "AVX2"}, "fingerprint": {"threads": 2},
             "ratios": {"one-pool": {"keras-tensorflow": 5.25, "keras-jax": null, "matrix_rate": 0.361}},
-            "networks": {"one-pool": {"contenders": {"ours": {"median": 201.4}}}}}""",
+            "networks": {"one-pool": {"multiply_accumulates": 1234, "contenders": {"ours": {"median": 201.4}}}}}""",
         encoding="utf-8",
     )
     (tmp_path / "time-to-9940-x.json").write_text(
@@ -101,5 +101,6 @@ def test_benchmark_files_become_tables(tmp_path: Path, monkeypatch: pytest.Monke
     )
     text = update_readme.benchmarks(tmp_path)
     assert "| `one-pool` | 201 | 5.2× | – | – | – | 36% |" in text
+    assert "There `one-pool` is an earlier form of it, of 1,234 multiply-accumulates an image; now it has " in text
     assert "`fast` trains in 50 s (mean of 2 seeds), at least 24 times less" in text
     assert "(n = 1;" in text
