@@ -61,7 +61,8 @@ last {VALIDATION:,} images, and judged by these. The test split is not read. Dif
 steps over all variants of a recipe. An accuracy over {VALIDATION:,} images has a standard error of 0.1 points for a single run, so the
 cross-entropy is what a choice should be made by; except for label smoothing, which changes what cross-entropy means: it is judged by wrong
 answers, in points. Designs as near to each other as the forms of `accurate` are not told apart by so few images, whatever the seeds: what these
-say of fading moves is the opposite of what four parts of 10,000 say (LOG.md).
+say of fading moves is the opposite of what four parts of 10,000 say (LOG.md). So some tables are by such parts instead, each of them held out
+in turn: they count images that one variant gets wrong and the recipe does not, and the other way round (McNemar's test, exact).
 """
 
 

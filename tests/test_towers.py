@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from budgetnet import train
 from budgetnet.accelerated import accelerated
 from budgetnet.loss import log_probability_function, smoothed_loss, training_answers
 from budgetnet.zoo.blocks import Network, Towers
@@ -130,6 +132,27 @@ def test_towers_that_need_torchs_way_are_left_to_it(make: Callable[[], Towers]) 
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_no_tower_is_an_error() -> None:
-    with pytest.raises(ValueError, match="one network or more"):
-        Towers()
+@pytest.mark.parametrize("given", [(), (nn.Sequential(nn.Conv2d(1, 10, 28)),), (Network(nn.Conv2d(1, 10, 28)),)])
+def test_towers_that_cannot_answer_are_an_error(given: tuple[Network, ...]) -> None:
+    with pytest.raises(ValueError, match="one or more networks of the class Network, each with Softmax"):
+        Towers(*given)
+
+
+OWN = """
+from torch import nn
+from budgetnet.zoo.blocks import Flatten, Network, Softmax, Towers
+
+def towers():
+    return Towers(*[Network(nn.Conv2d(1, 10, 28, bias=False), Flatten(), Softmax()) for _ in range(2)])
+"""
+
+
+def test_towers_of_ones_own_train_and_answer_as_they_are_saved(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
+    run = train(f"{tmp_path}/mine.py:towers", data="digits", epochs=2, out=tmp_path / "run")
+    plain = train(f"{tmp_path}/mine.py:towers", data="digits", epochs=2, out=tmp_path / "again")
+    assert run.log() == plain.log()
+    losses = [row["loss"] for row in run.log()]
+    assert losses[1] < losses[0] < 2.4
+    assert run.evaluation()["accuracy"] > 0.5
+    assert run.facts().network.parameters.total == 2 * 7840

@@ -36,13 +36,14 @@ class Towers(nn.Module):
 
     In training each is held against the labels by itself (`logits_of_each`), so that their mistakes differ and the mean of them has fewer:
     for some sizes several small networks are better than one large one (Kondratyuk et al., arXiv:2005.00570). Called, it gives
-    probabilities (N, classes), which are the towers' geometric mean, normalised.
+    probabilities (N, classes), which are the towers' geometric mean, normalised. Raises `ValueError` without towers, and for towers
+    that are not of the class `Network` with `Softmax` at their end.
     """
 
     def __init__(self, *towers: Network) -> None:
         super().__init__()
-        if not towers:
-            raise ValueError("towers are one network or more, not none")
+        if not towers or not all(isinstance(tower, Network) and isinstance(tower[-1], Softmax) for tower in towers):
+            raise ValueError("towers are one or more networks of the class Network, each with Softmax at its end")
         self.towers = nn.ModuleList(towers)
         self.average, self.softmax = Average(), Softmax()
 
