@@ -90,6 +90,7 @@ class WholeStep:
         """Let the threads go."""
         if self.beside is not None:
             self.beside.shutdown()
+            self.beside = None
 
 
 @dataclass
