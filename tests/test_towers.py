@@ -89,35 +89,6 @@ def test_each_tower_learns_as_if_it_were_alone() -> None:
         assert all(map(torch.equal, learned(alone), learned(network.towers[place])))
 
 
-def steps_taken(count: int, threads: int) -> tuple[list[float], list[Tensor]]:
-    """Return the losses of three steps on so many threads, and what was learned."""
-    before = torch.get_num_threads()
-    network, (images, labels) = towers(count), batch()
-    torch.set_num_threads(threads)
-    try:
-        with accelerated(network) as whole:
-            assert whole is not None
-            losses = [(whole(images, labels, 0.1) or (0.0, 0))[0] for _ in range(3)]
-    finally:
-        torch.set_num_threads(before)
-    return losses, learned(network)
-
-
-@pytest.mark.usefixtures("compiled")
-def test_towers_with_a_thread_each_compute_what_one_thread_does() -> None:
-    (losses, one), (others, two) = steps_taken(2, 1), steps_taken(2, 2)
-    assert losses == others
-    assert all(map(torch.equal, one, two))
-
-
-@pytest.mark.usefixtures("compiled")
-def test_threads_that_cannot_be_shared_out_evenly_take_one_tower_after_another() -> None:
-    (losses, one), (others, two) = steps_taken(3, 1), steps_taken(3, 2)
-    assert losses == pytest.approx(others, rel=1e-5)
-    for measured, wanted in zip(one, two, strict=True):
-        assert float((measured - wanted).abs().max()) <= 1e-4 * float(wanted.abs().max()) + 1e-6
-
-
 @pytest.mark.usefixtures("compiled")
 def test_a_label_of_no_class_is_an_error() -> None:
     network, (images, labels) = towers(), batch()

@@ -9,7 +9,6 @@ that is one chain, or towers of one chain each, takes its whole step at once (`W
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -30,8 +29,8 @@ def accelerated(network: nn.Module) -> Iterator[WholeStep | None]:
     Gives a `WholeStep` where the network is one chain from the images to its softmax, or several towers that are.
     """
     changed: list[tuple[nn.Module, str]] = []
-    whole = None
     try:
+        whole = None
         if kernels.library() is not None:
             whole = _whole_step(network)
             for module in network.modules():
@@ -40,8 +39,6 @@ def accelerated(network: nn.Module) -> Iterator[WholeStep | None]:
     finally:
         for module, name in changed:
             vars(module).pop(name, None)
-        if whole is not None:
-            whole.close()
 
 
 class WholeStep:
@@ -51,7 +48,6 @@ class WholeStep:
 
     def __init__(self, chains: list[_WholeChain]) -> None:
         self.chains = chains
-        self.beside: ThreadPoolExecutor | None = None
 
     def __call__(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int] | None:
         """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`.
@@ -63,34 +59,11 @@ class WholeStep:
             return None
         if not all(chain.prepared(images) for chain in self.chains):
             return None
-        found = self._found(images, labels, smoothing)
+        found = [chain.take(images, labels, smoothing) for chain in self.chains]
         if len(found) == 1:
             return found[0]
         joint = torch.stack([chain.logits for chain in self.chains]).sum(0)
         return sum(loss for loss, _ in found) / len(found), int((joint.argmax(1) == labels).sum())
-
-    def _found(self, images: Tensor, labels: Tensor, smoothing: float) -> list[tuple[float, int]]:
-        """Return what each chain finds; side by side where each has as many threads as another, which saves them most of the waiting."""
-        keys = [chain.chain.keys() for chain in self.chains]
-        threads, several = torch.get_num_threads(), len(self.chains)
-        if several == 1 or threads % several:
-            pairs = zip(self.chains, keys, strict=True)
-            return [chain.take(images, labels, smoothing, drawn, threads) for chain, drawn in pairs]
-        self.beside = self.beside or ThreadPoolExecutor(several - 1)
-        words = (images, labels, smoothing)
-        pairs = zip(self.chains[1:], keys[1:], strict=True)
-        others = [self.beside.submit(chain.take, *words, drawn, threads // several) for chain, drawn in pairs]
-        try:
-            first = self.chains[0].take(*words, keys[0], threads // several)
-        finally:
-            wait(others)
-        return [first, *[other.result() for other in others]]
-
-    def close(self) -> None:
-        """Let the threads go."""
-        if self.beside is not None:
-            self.beside.shutdown()
-            self.beside = None
 
 
 @dataclass
@@ -112,10 +85,10 @@ class _WholeChain:
             self.step = kernels.TrainingStep(program)
         return True
 
-    def take(self, images: Tensor, labels: Tensor, smoothing: float, keys: list[int], threads: int) -> tuple[float, int]:
+    def take(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
         """Return the mean loss and how many answers are right; gradients are in the parameters' `grad` then."""
         step = cast(kernels.TrainingStep, self.step)
-        found = step(images, labels, smoothing, keys, threads)
+        found = step(images, labels, smoothing, self.chain.keys())
         for parameter, gradient in zip(step.program.parameters, step.gradients, strict=True):
             parameter.grad = gradient
         return found

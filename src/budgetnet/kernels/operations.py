@@ -58,11 +58,8 @@ class TrainingStep:
         """What the chain gave in the last call, (N, classes); the next one writes over it."""
         return self._result.flatten(1)
 
-    def __call__(self, images: Tensor, labels: Tensor, smoothing: float, keys: list[int], threads: int) -> tuple[float, int]:
-        """Return the mean loss against `labels` (N,) int64 and how many answers are right. Raises `IndexError` for a label of no class.
-
-        Steps of several programs may be taken at the same time, each on a thread of its own.
-        """
+    def __call__(self, images: Tensor, labels: Tensor, smoothing: float, keys: list[int]) -> tuple[float, int]:
+        """Return the mean loss against `labels` (N,) int64 and how many answers are right. Raises `IndexError` for a label of no class."""
         program = self.program
         held = program.read()
         addresses = program.addresses(held)
@@ -80,7 +77,7 @@ class TrainingStep:
             ctypes.c_float(smoothing),
             *map(ctypes.c_void_p, (self._gradient.data_ptr(), *self._rooms)),
             program.count,
-            threads,
+            torch.get_num_threads(),
             ctypes.byref(loss),
             ctypes.byref(correct),
         )
