@@ -243,7 +243,7 @@ static void sums_of_image(const Step *s, int64_t n, int thread) {
     sums_of(&s->stage, s->link->input + n * s->numbers, own, own + s->link->channels);
 }
 
-static void gradient_sums_of_image(const Step *s, int64_t n, const float *gradient, int thread) {
+static void gradient_sums_of_image(const Step *s, int64_t n, float *gradient, int thread) {
     Stage stage = stage_of_image(s, n);
     double *own = s->sums + (size_t)thread * 2 * s->link->channels;
     gradient_sums(&stage, s->link->input + n * s->numbers, gradient, s->over[0], s->over[1], s->over[2], own, own + s->link->channels);
@@ -410,6 +410,7 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
     size_t frames_size;
     Step *steps = begin(links, length, threads, 1, 2 * largest, &all_frames, &frames_size);
     if (!steps) return 1;
+    for (int i = 0; i < length - 1; i++) steps[i].stage.folds = steps[i].stage.activation == SILU || steps[i].stage.threshold;
 #pragma omp parallel num_threads(threads)
     {
         int thread = omp_get_thread_num(), team = omp_get_num_threads();
@@ -423,7 +424,8 @@ int chain_backward(const Link *links, int length, const float *gradient, float *
                 for (int64_t n = share(count, part, threads); n < share(count, part + 1, threads); n++) {
                     const float *at = behind + n * steps[top].out_numbers;
                     at = links_backward(steps, top, below, n, count, at, landing, all_frames + frames_size * part, largest, part);
-                    if (below >= 0) gradient_sums_of_image(steps + below, n, at, part);
+                    /* A stage that folds is not the last link, so its gradient lies in a room of ours. */
+                    if (below >= 0) gradient_sums_of_image(steps + below, n, (float *)at, part);
                 }
             if (below < 0) break;
             if (below < top) behind = landing;

@@ -40,6 +40,7 @@ static void gather(const float *sums, const float *more, double *sum, double *ot
 
 typedef struct {
     int relu_first, activation, channels, period;
+    int folds; /* on the way back: whether the first pass leaves the gradient of what was normalised where it found that of the output */
     uint32_t threshold, key_one, key_two;
     float keep_scale;
     uint32_t first_group; /* of this image in the batch, so that each place of a batch has bits of its own */
@@ -181,7 +182,7 @@ static void sums_of(const Stage *s, const float *input, double *sums, double *sq
 }
 
 static Stage stage_of(int64_t pixels, int channels, int relu_first, int activation, int threshold, uint64_t key) {
-    Stage s = {relu_first, activation, channels, period_of(channels), (uint32_t)threshold, (uint32_t)key, (uint32_t)(key >> 32),
+    Stage s = {relu_first, activation, channels, period_of(channels), 0, (uint32_t)threshold, (uint32_t)key, (uint32_t)(key >> 32),
                256.0f / (256.0f - (float)threshold), 0, pixels * channels};
     return s;
 }
@@ -196,19 +197,22 @@ INLINE vec gradient_of_norm(const Stage *s, const int activation, const int drop
     return gradient * part * (splat(1.0f) + y * (splat(1.0f) - part));
 }
 
-INLINE void add_backward(const Stage *s, const int relu_first, const int activation, const int dropout, vec x, vec g, const float *scale,
-                         const float *shift, const float *mean, uvec bits, const int q, vec *sum, vec *product) {
+/* Returns the gradient of what was normalised. */
+INLINE vec add_backward(const Stage *s, const int relu_first, const int activation, const int dropout, vec x, vec g, const float *scale,
+                        const float *shift, const float *mean, uvec bits, const int q, vec *sum, vec *product) {
     if (relu_first) x = rectified(x);
     g = gradient_of_norm(s, activation, dropout, x, g, load(scale + q * LANES), load(shift + q * LANES), bits, q);
     sum[q] += g;
     product[q] += g * (x - load(mean + q * LANES));
+    return g;
 }
 
 INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
-                                   const float *gradient, int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift,
+                                   float *gradient, int64_t at, int64_t whole, int64_t left, const float *scale, const float *shift,
                                    const float *mean, float *sums, float *products) {
     vec sum[4], product[4];
     uvec bits = {0};
+    const int folds = (activation == SILU || dropout) && s->folds;
 #pragma GCC unroll 4
     for (int q = 0; q < 4; q++) sum[q] = product[q] = splat(0.0f);
     for (; whole > 0; whole--, at += s->period) {
@@ -216,7 +220,8 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
 #pragma GCC unroll 4
         for (int q = 0; q < 4; q++) {
             vec x = load(input + at + q * LANES), g = load(gradient + at + q * LANES);
-            add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
+            g = add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
+            if (folds) store(gradient + at + q * LANES, g);
         }
     }
     if (dropout) bits = bits_of_group(s, at);
@@ -224,7 +229,8 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
     for (int q = 0; q < 4; q++) {
         if (left > q * LANES) {
             vec x = load_some(input + at + q * LANES, left - q * LANES), g = load_some(gradient + at + q * LANES, left - q * LANES);
-            add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
+            g = add_backward(s, relu_first, activation, dropout, x, g, scale, shift, mean, bits, q, sum, product);
+            if (folds) store_some(gradient + at + q * LANES, g, left - q * LANES);
         }
         store(sums + q * LANES, sum[q]);
         store(products + q * LANES, product[q]);
@@ -232,7 +238,7 @@ INLINE void backward_sums_of_group(const Stage *s, const int relu_first, const i
 }
 
 INLINE void backward_sums(const Stage *s, const int relu_first, const int activation, const int dropout, const float *input,
-                          const float *gradient, const float *scale, const float *shift, const float *mean, double *sums, double *products) {
+                          float *gradient, const float *scale, const float *shift, const float *mean, double *sums, double *products) {
     float sum[PERIOD_MAX], product[PERIOD_MAX];
     EACH_GROUP(backward_sums_of_group(s, relu_first, activation, dropout, input, gradient, at, whole, left, scale + j, shift + j, mean + j,
                                         sum + j, product + j);,
@@ -261,12 +267,19 @@ INLINE void backward_values(const Stage *s, const int relu_first, const int acti
     EACH_VALUE(backward_group, input, gradient, output, at, scale + j, shift + j, slope + j, offset + j)
 }
 
-static void gradient_sums(const Stage *s, const float *input, const float *gradient, const float *scale, const float *shift,
-                          const float *mean, double *sums, double *products) {
+/* Where the stage folds, the second pass finds nothing left to do but the normalisation: what is dear (SiLU, drawing a mask) is not done
+ * again. */
+static void gradient_sums(const Stage *s, const float *input, float *gradient, const float *scale, const float *shift, const float *mean,
+                          double *sums, double *products) {
     SPECIAL(backward_sums, input, gradient, scale, shift, mean, sums, products);
 }
-static void gradient_values(const Stage *s, const float *input, const float *gradient, float *output, const float *scale, const float *shift,
-                            const float *slope, const float *offset) {
+static void gradient_values(const Stage *whole, const float *input, const float *gradient, float *output, const float *scale,
+                            const float *shift, const float *slope, const float *offset) {
+    Stage own = *whole, *s = &own;
+    if (s->folds) {
+        s->activation = NONE;
+        s->threshold = 0;
+    }
     SPECIAL(backward_values, input, gradient, output, scale, shift, slope, offset);
 }
 
