@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -201,8 +202,11 @@ def _table(path: Path) -> str:
 
 def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:
     """Return the table of variants that were judged by several parts of the training split: the images tell them apart, one by one."""
-    wrong = {variant: {index for row in runs.values() for index in row["wrong"]} for variant, runs in found.items()}
-    apart = {variant: images_told_apart(wrong[variant], wrong[WHOLE]) for variant in others}
+    wrong = {variant: _wrong(runs, runs.keys()) for variant, runs in found.items()}
+    shared = {variant: found[variant].keys() & found[WHOLE].keys() for variant in others}
+    apart = {
+        variant: images_told_apart(_wrong(found[variant], folds), _wrong(found[WHOLE], folds)) for variant, folds in shared.items()
+    }
     corrected = dict(zip(others, holm([apart[variant].p for variant in others]), strict=True))
     form = "".join(f", {setting}" for setting in held["settings"])
     lines = [
@@ -217,6 +221,10 @@ def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, A
         said = "–" if p is None else p_in_words(p)
         lines.append(f"| {variant} | {single} | **{len(wrong[variant])}** | {only} | {loss:.4f} | {said} |")
     return "\n".join([*lines, "", _again(held, found, others), ""])
+
+
+def _wrong(runs: dict[int, dict[str, Any]], folds: Collection[int]) -> set[int]:
+    return {index for fold in folds for index in runs[fold]["wrong"]}
 
 
 def _again(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:

@@ -16,7 +16,7 @@ import torch
 from budgetnet import datasets
 from budgetnet.fit import Fit
 from budgetnet.interruption import StopRequest
-from budgetnet.loss import log_probability_function
+from budgetnet.loss import log_probability_function, training_answer_function
 from budgetnet.optimizer import make_optimizer
 from budgetnet.progress import KerasLines
 from budgetnet.rundir import open_run
@@ -38,12 +38,14 @@ def main() -> None:
     recipe, seed = run.recipe(), int(run.identity()["seed"]) + 1
     dataset = datasets.load(recipe.data, data_dir=given.data_dir)
     network = load_trained(run, dataset)
+    log_probabilities = log_probability_function(network, dataset.shape, len(dataset.class_names))
     fit = Fit(
         path=given.out,
         recipe=recipe,
         seed=seed,
         network=network,
-        log_probabilities=log_probability_function(network, dataset.shape, len(dataset.class_names)),
+        log_probabilities=log_probabilities,
+        training_answers=training_answer_function(network, log_probabilities),
         optimizer=make_optimizer(recipe, network.parameters()),
         average=None,
         training=dataset.training,

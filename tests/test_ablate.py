@@ -71,6 +71,14 @@ def test_parts_of_the_training_split_tell_variants_apart_image_by_image(tmp_path
     assert "`python scripts/ablate.py some --seeds 2 --only 'ReLU' --folds 6`" in table
 
 
+def test_only_parts_that_both_were_judged_by_are_compared(tmp_path: Path) -> None:
+    path = tmp_path / "some-6-folds.json"
+    for variant, fold, indices in [(ablate.WHOLE, 0, [1, 2]), (ablate.WHOLE, 1, [13, 14, 15, 16]), ("ReLU", 0, [1, 2])]:
+        row = {"variant": variant, "seed": fold, "accuracy": 0.99, "loss": 0.02, "wrong": indices}
+        ablate._add(path, row, "some", [], folds=6)
+    assert "| ReLU | 2 | **2** | 0, 0 | 0.0200 | p = 1.00 |" in ablate._table(path)
+
+
 def test_every_image_is_in_one_part() -> None:
     images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
     parts = [ablate._fold(Split(images, torch.zeros(10, dtype=torch.int64)), place, 3) for place in range(3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from budgetnet import train
+from budgetnet import kernels, train
 from budgetnet.accelerated import accelerated
-from budgetnet.loss import log_probability_function, smoothed_loss, training_answers
+from budgetnet.loss import log_probability_function, smoothed_loss, training_answer_function
 from budgetnet.zoo.blocks import Network, Towers
 from budgetnet.zoo.own import stages
 
@@ -80,13 +81,15 @@ def test_each_tower_learns_as_if_it_were_alone() -> None:
     network, (images, labels) = towers(), batch()
     with accelerated(network) as whole:
         assert whole is not None
-        whole(images, labels, 0.0)
+        assert whole(images, labels, 0.0) is not None
     for place in range(2):
         alone = tower(place).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         with accelerated(alone) as whole:
             assert whole is not None
-            whole(images, labels, 0.0)
-        assert all(map(torch.equal, learned(alone), learned(network.towers[place])))
+            assert whole(images, labels, 0.0) is not None
+        given, wanted = learned(network.towers[place]), learned(alone)
+        assert len(given) == len(wanted) == len(list(alone.parameters())) + len(list(alone.buffers()))
+        assert all(map(torch.equal, given, wanted))
 
 
 @pytest.mark.usefixtures("compiled")
@@ -99,14 +102,35 @@ def test_a_label_of_no_class_is_an_error() -> None:
             whole(images, labels, 0.0)
 
 
-def test_what_is_held_against_labels_is_each_towers_answer() -> None:
-    network, (images, _) = towers(), batch()
+class Mine(Towers):
+    def __init__(self) -> None:
+        super().__init__(tower(0), tower(1))
+
+
+class Changed(Towers):
+    def logits(self, images: Tensor) -> Tensor:
+        return self.logits_of_each(images)[0]
+
+
+@pytest.mark.parametrize("lent", [False, True])
+@pytest.mark.parametrize("make", [towers, Mine])
+def test_what_is_held_against_labels_is_each_towers_answer(make: Callable[[], Towers], lent: bool) -> None:
+    network, (images, _) = make(), batch()
     ask = log_probability_function(network, (1, 28, 28), 10)
-    given = training_answers(network, ask, images)
+    training = training_answer_function(network, ask)
+    with accelerated(network) if lent else nullcontext():
+        given = training(images)
+        joint = ask(images)
     assert [answer.shape for answer in given] == [(7, 10), (7, 10)]
-    assert torch.equal(torch.stack(given).sum(0).argmax(1), ask(images).argmax(1))
-    alone = tower(0)
-    assert len(training_answers(alone, log_probability_function(alone, (1, 28, 28), 10), images)) == 1
+    assert torch.equal(torch.stack(given).sum(0).argmax(1), joint.argmax(1))
+
+
+@pytest.mark.parametrize("make", [lambda: tower(0), lambda: Changed(tower(0), tower(1))])
+def test_other_networks_learn_by_their_own_answer(make: Callable[[], nn.Module]) -> None:
+    network, (images, _) = make(), batch()
+    ask = log_probability_function(network, (1, 28, 28), 10)
+    (alone,) = training_answer_function(network, ask)(images)
+    assert torch.allclose(alone, ask(images), atol=1e-5)
 
 
 def with_one_tower_twice() -> Towers:
@@ -152,17 +176,30 @@ OWN = """
 from torch import nn
 from budgetnet.zoo.blocks import Flatten, Network, Softmax, Towers
 
-def towers():
+def whole():
     return Towers(*[Network(nn.Conv2d(1, 10, 28, bias=False), Flatten(), Softmax()) for _ in range(2)])
+
+def by_chains():
+    layers = lambda: [nn.Conv2d(1, 4, 28, bias=False), nn.Tanh(), nn.Conv2d(4, 10, 1, bias=False), Flatten(), Softmax()]
+    return Towers(*[Network(*layers()) for _ in range(2)])
+
+def half_frozen():
+    network = whole()
+    network.towers[0].requires_grad_(False)
+    return network
 """
 
 
-def test_towers_of_ones_own_train_and_answer_as_they_are_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["whole", "by_chains", "half_frozen"])
+@pytest.mark.parametrize("settings", [[], ["teacher=fast", "teacher.epochs=1"]])
+def test_towers_of_ones_own_learn_alike_with_and_without_kernels(
+    name: str, settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
-    run = train(f"{tmp_path}/mine.py:towers", data="digits", epochs=2, out=tmp_path / "run")
-    plain = train(f"{tmp_path}/mine.py:towers", data="digits", epochs=2, out=tmp_path / "again")
-    assert run.log() == plain.log()
-    losses = [row["loss"] for row in run.log()]
-    assert losses[1] < losses[0] < 2.4
-    assert run.evaluation()["accuracy"] > 0.5
-    assert run.facts().network.parameters.total == 2 * 7840
+    logs = []
+    for place, kind in enumerate(("compiled", "plain")):
+        monkeypatch.setattr(kernels, "library", kernels.library if kind == "compiled" else lambda: None)
+        run = train(f"{tmp_path}/mine.py:{name}", data="digits", epochs=2, settings=settings, out=tmp_path / str(place))
+        logs.append(run.log())
+    for one, other in zip(*logs, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=0.02)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from budgetnet import zoo
 from budgetnet.accelerated import WholeStep, accelerated
-from budgetnet.loss import smoothed_loss, training_answers
+from budgetnet.loss import smoothed_loss, training_answer_function
 from budgetnet.zoo.blocks import Dropout, Flatten, GlobalAveragePooling, Network, Softmax, Towers
 from budgetnet.zoo.own import separable
 
@@ -57,7 +57,7 @@ def taken(whole: WholeStep | None, images: Tensor, labels: Tensor, smoothing: fl
 def test_a_whole_step_is_torchs(name: str, smoothing: float) -> None:
     network, (images, labels) = of_zoo(name), batch()
     exact = copy.deepcopy(network).double()
-    answers = training_answers(exact, lambda given: F.log_softmax(exact.logits(given), 1), images.double())
+    answers = training_answer_function(exact, lambda given: F.log_softmax(exact.logits(given), 1))(images.double())
     losses = torch.stack([smoothed_loss(answer, labels, smoothing) for answer in answers])
     losses.sum().backward()  # type: ignore[no-untyped-call]
     with accelerated(network) as whole:

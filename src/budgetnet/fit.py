@@ -25,7 +25,7 @@ from budgetnet.datasets import Split
 from budgetnet.errors import Diverged
 from budgetnet.evaluate import as_input, evaluate
 from budgetnet.interruption import Interrupted, StopRequest
-from budgetnet.loss import smoothed_loss, taught_loss, training_answers
+from budgetnet.loss import smoothed_loss, taught_loss
 from budgetnet.optimizer import AnyOptimizer
 from budgetnet.progress import Progress
 from budgetnet.randomness import (
@@ -56,6 +56,8 @@ class Fit:
     seed: int
     network: nn.Module
     log_probabilities: Callable[[Tensor], Tensor]
+    training_answers: Callable[[Tensor], list[Tensor]]
+    """Images -> what the loss holds against the labels: of towers each one's log-probabilities, of any other network its own."""
     optimizer: AnyOptimizer
     average: Average | None
     training: Split
@@ -152,7 +154,7 @@ class Fit:
 
     def _gradients(self, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
         """Return the mean loss and how many answers are right, with the gradients in the parameters' `grad`."""
-        answers = training_answers(self.network, self.log_probabilities, images)
+        answers = self.training_answers(images)
         if self.teacher is None or self.recipe.teacher is None:
             losses = [smoothed_loss(answer, labels, smoothing) for answer in answers]
         else:
@@ -160,9 +162,10 @@ class Fit:
             losses = [taught_loss(answer, labels, smoothing, wanted, teacher) for answer in answers]
         self.optimizer.zero_grad(set_to_none=True)
         # Of several towers each learns as if it were alone; the mean is what is told.
-        torch.autograd.backward(losses)
+        of_each = torch.stack(losses)
+        torch.autograd.backward(of_each.sum())
         joint = torch.stack(answers).detach().sum(0)
-        return float(torch.stack(losses).detach().mean()), int((joint.argmax(1) == labels).sum())
+        return float(of_each.detach().mean()), int((joint.argmax(1) == labels).sum())
 
     def _moved(self, images: Tensor) -> Tensor:
         options = self.recipe.augmentation.in_epoch(self.position.epoch, self.recipe.epochs)

@@ -15,6 +15,8 @@ from budgetnet.errors import InputError
 from budgetnet.recipe import Teacher
 from budgetnet.zoo.blocks import Network, Softmax, Towers
 
+METHODS = ("logits", "logits_of_each", "forward", "__call__")
+"""By which a network of the zoo answers."""
 TINY = 1e-7
 """Keras clips probabilities here before the logarithm."""
 
@@ -32,14 +34,15 @@ def log_probability_function(network: nn.Module, input_shape: tuple[int, int, in
     return lambda images: F.log_softmax(network(images), dim=1)
 
 
-def training_answers(network: nn.Module, log_probabilities: Callable[[Tensor], Tensor], images: Tensor) -> list[Tensor]:
-    """Return the log-probabilities (N, classes) that training holds against the labels of `images`: of each tower, or the network's alone.
+def training_answer_function(network: nn.Module, log_probabilities: Callable[[Tensor], Tensor]) -> Callable[[Tensor], list[Tensor]]:
+    """Return images -> the log-probabilities (N, classes) that training holds against their labels: each tower's, or the network's alone.
 
-    Their sum is largest where the network's own answer is.
+    Their sum is largest where the network's own answer is. Towers whose class or instance has other methods than `Towers` learn by their
+    own answer. To be asked for before the kernels are lent, which put something over methods themselves.
     """
-    if _is_zoo_network(network) and isinstance(network, Towers):
-        return [F.log_softmax(logits, dim=1) for logits in network.logits_of_each(images)]
-    return [log_probabilities(images)]
+    if isinstance(network, Towers) and _is_as_written(network):
+        return lambda images: [F.log_softmax(logits, dim=1) for logits in network.logits_of_each(images)]
+    return lambda images: [log_probabilities(images)]
 
 
 def smoothed_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -65,11 +68,21 @@ def taught_loss(log_probabilities: Tensor, labels: Tensor, smoothing: float, ans
 
 
 def _is_zoo_network(network: nn.Module) -> TypeGuard[Network | Towers]:
-    # Exactly the zoo's classes with nothing put over their methods: what is trained must be what was checked.
-    plain = not {"logits", "logits_of_each", "forward", "__call__"} & vars(network).keys()
-    if type(network) is Towers:
-        return plain and all(type(tower) is Network and _is_zoo_network(tower) for tower in network.towers)
-    return type(network) is Network and plain and isinstance(network[-1], Softmax)
+    return isinstance(network, Network | Towers) and _is_as_written(network)
+
+
+def _is_as_written(network: Network | Towers) -> bool:
+    """Return whether a network, of a class of the zoo's or of one made from it, answers by the zoo's own methods."""
+    # Nothing put over its methods: what is trained must be what was checked.
+    written = Towers if isinstance(network, Towers) else Network
+    alike = all(getattr(type(network), name, None) is getattr(written, name, None) for name in METHODS)
+    if not alike or set(METHODS) & vars(network).keys():
+        return False
+    return _all_as_written(network) if isinstance(network, Towers) else isinstance(network[-1], Softmax)
+
+
+def _all_as_written(network: Towers) -> bool:
+    return all(isinstance(tower, Network) and _is_as_written(tower) for tower in network.towers)
 
 
 def _probe(network: nn.Module, input_shape: tuple[int, int, int], classes: int) -> Tensor:

@@ -17,7 +17,7 @@ from budgetnet.errors import InputError
 from budgetnet.facts import TeacherFacts
 from budgetnet.fit import Fit
 from budgetnet.interruption import StopRequest
-from budgetnet.loss import log_probability_function
+from budgetnet.loss import log_probability_function, training_answer_function
 from budgetnet.optimizer import AnyOptimizer, make_optimizer
 from budgetnet.preparing import splits
 from budgetnet.progress import Progress
@@ -62,12 +62,14 @@ def prepared(run: RunDirectory, network: nn.Module, work: Workplace, teacher: Ta
         _refuse_edited(run, checkpoint.state.pop("origin", None))
         position, generator_states = restore(checkpoint, network, optimizer, average)
     classes = len(work.dataset.class_names)
+    log_probabilities = log_probability_function(network, work.dataset.shape, classes)
     return Fit(
         path=work.path,
         recipe=recipe,
         seed=work.seed,
         network=network,
-        log_probabilities=log_probability_function(network, work.dataset.shape, classes),
+        log_probabilities=log_probabilities,
+        training_answers=training_answer_function(network, log_probabilities),
         optimizer=optimizer,
         average=average,
         training=training,

@@ -37,7 +37,8 @@ class Towers(nn.Module):
     In training each is held against the labels by itself (`logits_of_each`), so that their mistakes differ and the mean of them has fewer:
     for some sizes several small networks are better than one large one (Kondratyuk et al., arXiv:2005.00570). Called, it gives
     probabilities (N, classes), which are the towers' geometric mean, normalised. Raises `ValueError` without towers, and for towers
-    that are not of the class `Network` with `Softmax` at their end.
+    that are not of the class `Network` with `Softmax` at their end. A class made from this one with other methods learns by its
+    own answer.
     """
 
     def __init__(self, *towers: Network) -> None:
