@@ -56,9 +56,9 @@ def test_a_kill_after_each_third_step_changes_nothing(tmp_path: Path, uninterrup
     assert ending(training.resume(run.path)) == uninterrupted
 
 
-@pytest.mark.parametrize("name", ["RandomElsewhere", "Shared"])
+@pytest.mark.parametrize("name", ["tiny.py:RandomElsewhere", "tiny.py:Shared", "paired.py:Paired"])
 def test_networks_of_the_user_s_own_resume_to_the_same_bits(tmp_path: Path, name: str) -> None:
-    target = TINY.replace(":Tiny", f":{name}")
+    target = TINY.replace("tiny.py:Tiny", name)
     wholes = [ending(training.train(target, out=tmp_path / number, **ARGUMENTS)) for number in ("first", "second")]
     assert wholes[0] == wholes[1]
     run = kill_at(tmp_path / "run", 15, target)
