@@ -185,9 +185,7 @@ def _table(path: Path) -> str:
         return _table_of_folds(held, found, others)
     differences = {variant: _difference(variant, found[variant], found[WHOLE]) for variant in others}
     corrected = dict(zip(others, holm([differences[variant].p for variant in others]), strict=True))
-    form = "".join(f", {setting}" for setting in held["settings"])
     lines = [
-        f"## `{held['recipe']}`{form}\n",
         "| variant | n | accuracy: mean | single runs | cross-entropy: mean | worse by | p |",
         "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
     ]
@@ -197,7 +195,7 @@ def _table(path: Path) -> str:
         loss = fmean(row["loss"] for row in runs.values())
         against = "– | –" if variant == WHOLE else _against(variant, differences[variant], corrected[variant])
         lines.append(f"| {variant} | {len(runs)} | **{fmean(accuracies):.3%}** | {single} | {loss:.4f} | {against} |")
-    return "\n".join([*lines, "", _again(held, found, others), ""])
+    return _section(held, found, lines)
 
 
 def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:
@@ -208,9 +206,7 @@ def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, A
         variant: images_told_apart(_wrong(found[variant], folds), _wrong(found[WHOLE], folds)) for variant, folds in shared.items()
     }
     corrected = dict(zip(others, holm([apart[variant].p for variant in others]), strict=True))
-    form = "".join(f", {setting}" for setting in held["settings"])
     lines = [
-        f"## `{held['recipe']}`{form}, by {len(found[WHOLE])} of {held['folds']} parts of the training split\n",
         "| variant | wrong in each part | together | only it, only the recipe | cross-entropy: mean | p |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
@@ -220,21 +216,24 @@ def _table_of_folds(held: dict[str, Any], found: dict[str, dict[int, dict[str, A
         only = f"{apart[variant].only_first_wrong}, {apart[variant].only_second_wrong}" if variant in apart else "–"
         said = "–" if p is None else p_in_words(p)
         lines.append(f"| {variant} | {single} | **{len(wrong[variant])}** | {only} | {loss:.4f} | {said} |")
-    return "\n".join([*lines, "", _again(held, found, others), ""])
+    return _section(held, found, lines)
 
 
 def _wrong(runs: dict[int, dict[str, Any]], folds: Collection[int]) -> set[int]:
     return {index for fold in folds for index in runs[fold]["wrong"]}
 
 
-def _again(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], others: list[str]) -> str:
-    chosen = [f"--set {setting}" for setting in held["settings"]]
+def _section(held: dict[str, Any], found: dict[str, dict[int, dict[str, Any]]], lines: list[str]) -> str:
+    """Return a table under its heading, and the command that makes it again."""
+    settings, folds = held["settings"], held.get("folds")
+    form = "".join(f", {setting}" for setting in settings)
+    by = f", by {len(found[WHOLE])} of {folds} parts of the training split" if folds else ""
+    words = ["python scripts/ablate.py", held["recipe"], "--seeds", str(max(map(len, found.values())))]
+    words += [f"--set {setting}" for setting in settings]
     if set(found) != set(USUAL):
-        chosen += [f"--only '{variant}'" for variant in others or [WHOLE]]
-    chosen += [f"--folds {held['folds']}"] if "folds" in held else []
-    return (
-        f"Again: `{' '.join(['python scripts/ablate.py', held['recipe'], '--seeds', str(max(map(len, found.values()))), *chosen])}`"
-    )
+        words += [f"--only '{variant}'" for variant in found if variant != WHOLE or len(found) == 1]
+    words += [f"--folds {folds}"] if folds else []
+    return "\n".join([f"## `{held['recipe']}`{form}{by}\n", *lines, "", f"Again: `{' '.join(words)}`", ""])
 
 
 def _difference(variant: str, runs: dict[int, dict[str, Any]], whole: dict[int, dict[str, Any]]) -> Difference:

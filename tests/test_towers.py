@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from steps import assert_left_to_torchs_way, assert_whole_step_is_torchs, batch, learned
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from budgetnet import kernels, train
 from budgetnet.accelerated import accelerated
-from budgetnet.loss import log_probability_function, smoothed_loss, training_answer_function
+from budgetnet.loss import log_probability_function, training_answer_function
 from budgetnet.zoo.blocks import Network, Towers
 from budgetnet.zoo.own import stages
 
@@ -28,25 +28,6 @@ def tower(place: int) -> Network:
 
 def towers(count: int = 2) -> Towers:
     return Towers(*map(tower, range(count))).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload, no-any-return]
-
-
-def batch(count: int = 7) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(5)
-    images = torch.rand((count, 1, 28, 28), generator=generator).contiguous(memory_format=torch.channels_last)
-    return images, torch.randint(0, 10, (count,), generator=generator)
-
-
-def torchs_step(network: Towers, images: Tensor, labels: Tensor, smoothing: float) -> tuple[float, int]:
-    answers = [F.log_softmax(logits, 1) for logits in network.logits_of_each(images)]
-    losses = torch.stack([smoothed_loss(answer, labels, smoothing) for answer in answers])
-    losses.sum().backward()  # type: ignore[no-untyped-call]
-    return float(losses.detach().mean()), int((torch.stack(answers).mean(0).argmax(1) == labels).sum())
-
-
-def learned(network: nn.Module) -> list[Tensor]:
-    """Return gradients and running statistics."""
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return [tensor.detach().double() for tensor in [*gradients, *network.buffers()]]
 
 
 def test_the_answer_is_the_normalised_geometric_mean() -> None:
@@ -63,17 +44,7 @@ def test_the_answer_is_the_normalised_geometric_mean() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_whole_step_is_torchs(count: int, smoothing: float) -> None:
-    network, (images, labels) = towers(count), batch()
-    exact = copy.deepcopy(network).double()
-    expected = torchs_step(exact, images.double(), labels, smoothing)
-    with accelerated(network) as whole:
-        assert whole is not None
-        found = whole(images, labels, smoothing) or (0.0, -1)
-    assert found[0] == pytest.approx(expected[0], rel=1e-5)
-    assert found[1] == expected[1]
-    assert len(learned(network)) == len(learned(exact))
-    for measured, wanted in zip(learned(network), learned(exact), strict=True):
-        assert float((measured - wanted).abs().max()) <= 2e-3 * float(wanted.abs().max()) + 1e-5
+    assert_whole_step_is_torchs(towers(count), smoothing)
 
 
 @pytest.mark.usefixtures("compiled")
@@ -158,12 +129,7 @@ def with_a_tower_that_evaluates() -> Towers:
 
 @pytest.mark.parametrize("make", [with_one_tower_twice, with_a_shared_layer, with_a_hook, with_a_tower_that_evaluates])
 def test_towers_that_need_torchs_way_are_left_to_it(make: Callable[[], Towers]) -> None:
-    network, (images, labels) = make(), batch()
-    before = [tensor.clone() for tensor in network.state_dict().values()]
-    with accelerated(network) as whole:
-        assert whole is None or whole(images, labels, 0.0) is None
-    assert all(map(torch.equal, before, network.state_dict().values()))
-    assert all(parameter.grad is None for parameter in network.parameters())
+    assert_left_to_torchs_way(make())
 
 
 @pytest.mark.parametrize("given", [(), (nn.Sequential(nn.Conv2d(1, 10, 28)),), (Network(nn.Conv2d(1, 10, 28)),)])
@@ -190,16 +156,16 @@ def half_frozen():
 """
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", ["whole", "by_chains", "half_frozen"])
 @pytest.mark.parametrize("settings", [[], ["teacher=fast", "teacher.epochs=1"]])
 def test_towers_of_ones_own_learn_alike_with_and_without_kernels(
     name: str, settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
-    logs = []
-    for place, kind in enumerate(("compiled", "plain")):
-        monkeypatch.setattr(kernels, "library", kernels.library if kind == "compiled" else lambda: None)
-        run = train(f"{tmp_path}/mine.py:{name}", data="digits", epochs=2, settings=settings, out=tmp_path / str(place))
-        logs.append(run.log())
-    for one, other in zip(*logs, strict=True):
+    target = f"{tmp_path}/mine.py:{name}"
+    compiled = train(target, data="digits", epochs=2, settings=settings, out=tmp_path / "compiled")
+    monkeypatch.setattr(kernels, "library", lambda: None)
+    plain = train(target, data="digits", epochs=2, settings=settings, out=tmp_path / "plain")
+    for one, other in zip(compiled.log(), plain.log(), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=0.02)

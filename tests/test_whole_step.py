@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import pytest
 import torch
+from steps import assert_left_to_torchs_way, assert_whole_step_is_torchs, batch, learned
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from budgetnet import zoo
 from budgetnet.accelerated import WholeStep, accelerated
-from budgetnet.loss import smoothed_loss, training_answer_function
 from budgetnet.zoo.blocks import Dropout, Flatten, GlobalAveragePooling, Network, Softmax, Towers
 from budgetnet.zoo.own import separable
 
@@ -35,17 +33,6 @@ def built(name: str) -> Network:
     return network
 
 
-def batch(count: int = 7) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(5)
-    images = torch.rand((count, 1, 28, 28), generator=generator).contiguous(memory_format=torch.channels_last)
-    return images, torch.randint(0, 10, (count,), generator=generator)
-
-
-def state(network: nn.Module) -> list[Tensor]:
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return [tensor.detach().double() for tensor in [*gradients, *network.buffers()]]
-
-
 def taken(whole: WholeStep | None, images: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[float, int]:
     found = whole(images, labels, smoothing) if whole else None
     assert found is not None
@@ -55,27 +42,16 @@ def taken(whole: WholeStep | None, images: Tensor, labels: Tensor, smoothing: fl
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_whole_step_is_torchs(name: str, smoothing: float) -> None:
-    network, (images, labels) = of_zoo(name), batch()
-    exact = copy.deepcopy(network).double()
-    answers = training_answer_function(exact, lambda given: F.log_softmax(exact.logits(given), 1))(images.double())
-    losses = torch.stack([smoothed_loss(answer, labels, smoothing) for answer in answers])
-    losses.sum().backward()  # type: ignore[no-untyped-call]
-    with accelerated(network) as whole:
-        found, correct = taken(whole, images, labels, smoothing)
-    assert found == pytest.approx(float(losses.detach().mean()), rel=1e-5)
-    assert correct == int((torch.stack(answers).sum(0).argmax(1) == labels).sum())
-    assert len(state(network)) == len(state(exact))
-    for measured, expected in zip(state(network), state(exact), strict=True):
-        assert float((measured - expected).abs().max()) <= 2e-3 * float(expected.abs().max()) + 1e-5
+    assert_whole_step_is_torchs(of_zoo(name), smoothing)
 
 
 def test_a_second_step_does_not_remember_the_first() -> None:
     network, (images, labels) = built("fast"), batch()
     with accelerated(network) as whole:
-        first = taken(whole, images, labels), state(network)[: len(list(network.parameters()))]
+        first = taken(whole, images, labels), learned(network)[: len(list(network.parameters()))]
         few, some = batch(3)
         taken(whole, few.flip(3), some)
-        again = taken(whole, images, labels), state(network)[: len(list(network.parameters()))]
+        again = taken(whole, images, labels), learned(network)[: len(list(network.parameters()))]
     assert first[0] == again[0]
     assert all(map(torch.equal, first[1], again[1]))
 
@@ -182,12 +158,7 @@ ASIDE: list[Callable[[], Network]] = [
 
 @pytest.mark.parametrize("make", ASIDE, ids=lambda make: make.__name__)
 def test_networks_that_need_torchs_way_are_left_to_it(make: Callable[[], Network]) -> None:
-    network, (images, labels) = make(), batch()
-    before = [tensor.clone() for tensor in network.state_dict().values()]
-    with accelerated(network) as whole:
-        assert whole is None or whole(images, labels, 0.0) is None
-    assert all(map(torch.equal, before, network.state_dict().values()))
-    assert all(parameter.grad is None for parameter in network.parameters())
+    assert_left_to_torchs_way(make())
 
 
 def test_what_becomes_of_parameters_between_steps_is_seen() -> None:
